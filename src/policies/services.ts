@@ -1,0 +1,128 @@
+/** What policies may ask of the process around them. Interfaces only; the runtime hands in the real ones. */
+import type { Diagnostic } from '../model/diagnostic.ts'
+import type { CompiledCondition, Exchange, Step } from './policy.ts'
+
+export interface Services {
+  readonly identities: Identities
+  readonly counters: Counters
+  readonly cache: Cache
+  readonly expressions: Expressions
+  readonly plugins: Plugins
+  readonly events: Events
+  readonly metrics: Metrics
+  /** Milliseconds since the epoch. */
+  now(): number
+}
+
+/** A value, or the promise of one where it has to be fetched. */
+export type Soon<T> = T | Promise<T>
+
+/** The store behind an identity cannot be reached: the request gets 503, quickly. */
+export class StoreUnavailable extends Error {
+  constructor(message: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.name = 'StoreUnavailable'
+  }
+}
+
+// --- who somebody is -------------------------------------------------------------------------------------------------
+
+export interface ConsumerRecord {
+  readonly id?: string
+  readonly type?: 'user' | 'application'
+  readonly username?: string
+  readonly name?: string
+  /** Everything else that the store or the token says. */
+  readonly [property: string]: unknown
+}
+
+export interface CredentialRecord {
+  readonly type: string
+  readonly id: string
+  readonly consumerId: string
+  readonly isActive: boolean
+  /** In clear for keys; absent for hashed ones. */
+  readonly keySecret?: string
+  readonly passwordHash?: string
+  readonly scopes: readonly string[]
+}
+
+export interface TokenRecord {
+  readonly id: string
+  readonly consumerId: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number
+  readonly scopes: readonly string[]
+  readonly authenticatedUserId?: string
+  readonly [property: string]: unknown
+}
+
+/** Users, applications, credentials and tokens. All of it may reject with StoreUnavailable. */
+export interface Identities {
+  credential(type: 'key-auth' | 'jwt' | 'basic-auth' | 'oauth2', id: string): Soon<CredentialRecord | undefined>
+  /** An active application or user with that id; with `byName` also an active user with that username. */
+  consumer(id: string, options?: { readonly byName?: boolean }): Soon<ConsumerRecord | undefined>
+  /** Slow by design (bcrypt), in constant time. */
+  verifyPassword(credential: CredentialRecord, password: string): Promise<boolean>
+  /** A valid opaque access token `id|secret`. */
+  accessToken(token: string): Soon<TokenRecord | undefined>
+}
+
+// --- counting --------------------------------------------------------------------------------------------------------
+
+export interface CounterState {
+  readonly count: number
+  /** When the window ends: milliseconds since the epoch. */
+  readonly resetAt: number
+}
+
+/** Windows that are exact over all workers (and over all machines with Redis). */
+export interface Counters {
+  /** Adds `amount` (default 1; negative gives back) to the fixed window of that key and returns the sum after it. */
+  add(key: string, windowMs: number, amount?: number): Soon<CounterState>
+}
+
+export interface Cache {
+  get(key: string): Soon<string | undefined>
+  /** `ttlMs` above 0. */
+  set(key: string, value: string, ttlMs: number): Soon<void>
+}
+
+// --- users' code -----------------------------------------------------------------------------------------------------
+
+/** Users' JavaScript, in a sandbox with limits of time and memory, compiled once. */
+export interface Expressions {
+  /**
+   * `expression`: its value; `template`: the text of a JavaScript template literal; `program`: statements, no value.
+   * A syntax error throws here, at compile time, with line and column in its message.
+   */
+  compile(kind: 'expression' | 'template' | 'program', source: string): Expression
+}
+
+export interface Expression {
+  /** Throws what the expression throws, and on its limits. */
+  evaluate(exchange: Exchange): unknown
+}
+
+/** Policies and conditions that plugins bring. */
+export interface Plugins {
+  policy(name: string): { compile(config: Readonly<Record<string, unknown>>): Step } | undefined
+  condition(name: string): { compile(config: Readonly<Record<string, unknown>>): CompiledCondition } | undefined
+  /** Express routers that plugins mounted in front of every route. */
+  readonly gatewayRoutes: Step | undefined
+}
+
+// --- telling ---------------------------------------------------------------------------------------------------------
+
+export interface Events {
+  /** What the log knows, the admin API and the console know too. */
+  emit(level: 'debug' | 'info' | 'warn' | 'error', code: string, message: string, facts?: Readonly<Record<string, unknown>>): void
+  diagnostic(diagnostic: Diagnostic): void
+}
+
+/** Named counters for the metrics endpoint; label values must be few and never a client's own words. */
+export interface Metrics {
+  counter(name: string, help: string, labels?: readonly string[]): (labels: readonly string[], amount?: number) => void
+  histogram(name: string, help: string, buckets: readonly number[], labels?: readonly string[]): (labels: readonly string[], value: number) => void
+  gauge(name: string, help: string, collect: () => number): void
+}
