@@ -24,4 +24,45 @@ export interface Translation<Status = never> {
   readonly model: Model
   readonly diagnostics: readonly Diagnostic[]
   readonly statuses: readonly Status[]
+  /** True: what was read must not be served at all; the last good plan stays (at start: nothing is served, and the exit code says so). */
+  readonly refused?: boolean
+  readonly wishes?: Wishes
+}
+
+/**
+ * What a source asks of the process around the engine, beside the model: where consumers are kept, which plugins are
+ * loaded, where the admin API listens. The runtime grants it; `gantry.yml`, `GANTRY_*` and flags win over it.
+ */
+export interface Wishes {
+  readonly store?: StoreWish
+  readonly plugins?: readonly PluginWish[]
+  readonly admin?: { readonly address: string; readonly port: number }
+  /** Configuration as plugins and the admin API of Express Gateway want to see it: plain objects, defaults applied. */
+  readonly expressGateway?: {
+    readonly folder: string
+    readonly gatewayConfig: Readonly<Record<string, unknown>>
+    readonly systemConfig: Readonly<Record<string, unknown>>
+    /** JSON schemas by kind: users, applications, credentials. */
+    readonly models: Readonly<Record<string, unknown>>
+  }
+}
+
+export interface StoreWish {
+  /** `embedded`: LMDB in a folder; `memory`: lost at the end; `redis`: the original's layout. */
+  readonly kind: 'embedded' | 'memory' | 'redis'
+  /** For `redis`: options as ioredis takes them. */
+  readonly redis?: Readonly<Record<string, unknown>>
+  readonly namespace?: string
+  readonly crypto?: { readonly cipherKey: string; readonly algorithm: string; readonly saltRounds: number }
+  /** Times in milliseconds. */
+  readonly tokens?: Readonly<Record<string, unknown>>
+}
+
+export interface PluginWish {
+  readonly name: string
+  /** What to load, as written; absent: by the plugin's name. */
+  readonly package?: string
+  readonly settings: Readonly<Record<string, unknown>>
+  /** The folder from which it is resolved. */
+  readonly from: string
 }
