@@ -1,0 +1,160 @@
+/** `gantry run FOLDER`: serves until it is told to stop. Exit code 0 after a graceful stop, 1 when the first configuration is refused. */
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { gantryAdmin } from '../../admin/gantry.ts'
+import { isLoopback, openAdmin, type AdminServer } from '../../admin/server.ts'
+import { hasErrors, type Diagnostic } from '../../model/diagnostic.ts'
+import { prepare } from '../../pipeline/run.ts'
+import { createEvents } from '../../runtime/events.ts'
+import { startLoop, type Loop } from '../../runtime/loop.ts'
+import { createMetrics } from '../../runtime/metrics.ts'
+import type { Settings } from '../../runtime/settings.ts'
+import type { Wishes } from '../../sources/source.ts'
+import { recogniseFolder } from '../load.ts'
+import type { Machine, Parts } from '../parts.ts'
+import { drawFor, writeError } from '../print.ts'
+import { readSettings } from '../settings-options.ts'
+
+export async function run(parts: Parts, folder: string, command: Command): Promise<number> {
+  const place = resolve(folder)
+  const { settings, diagnostics } = readSettings(command, place, process.env)
+  if (hasErrors(diagnostics)) {
+    writeError(drawFor(diagnostics, place, process.stderr))
+    return 2
+  }
+  const sources = await recogniseFolder(parts, place, settings.from)
+  const format = settings.log.format === 'auto' ? (process.stderr.isTTY ? 'text' : 'json') : settings.log.format
+  const events = createEvents({ level: settings.log.level, format })
+  const metrics = createMetrics()
+  adviseNode((message) => events.emit('warn', 'gantry/node-version', message))
+
+  const machine = await parts.start({ settings, folder: place, events, metrics })
+  const admin = new AdminDoor(settings)
+  const handlers = [
+    gantryAdmin({
+      version: parts.version,
+      state: () => loop.state(),
+      events,
+      metrics,
+      addresses: () => machine.addresses(),
+      startedAt: Date.now(),
+    }),
+    ...machine.adminHandlers,
+  ]
+  const loop: Loop = startLoop({
+    feeds: sources.map((part) => ({
+      source: part.source,
+      place: { kind: 'folder', path: place, environment: process.env },
+    })),
+    target: machine.target,
+    prepare,
+    grant: async (wishes) => [...(await machine.grant(wishes)), ...(await admin.move(wishes, handlers))],
+    events,
+  })
+
+  const first = await Promise.race([loop.first, signalled()])
+  if (first === 'signal') return stop(loop, machine, admin, settings)
+  if (first.plan === undefined) {
+    writeError(drawFor(first.diagnostics, place, process.stderr))
+    await stop(loop, machine, admin, settings)
+    return 1
+  }
+  for (const { listener, url } of machine.addresses())
+    events.emit('info', 'gantry/listening', `${listener} listening on ${url}`, { url })
+  if (admin.url !== undefined)
+    events.emit('info', 'gantry/admin-listening', `admin API listening on ${admin.url}`, { url: admin.url })
+  process.send?.({ kind: 'ready', addresses: machine.addresses(), admin: admin.url })
+  await signalled()
+  events.emit('info', 'gantry/stopping', `stopping: what is under way has ${settings.grace} ms to finish`)
+  return stop(loop, machine, admin, settings)
+}
+
+async function stop(loop: Loop, machine: Machine, admin: AdminDoor, settings: Settings): Promise<number> {
+  // a second signal means now
+  const now = (): never => process.exit(130)
+  process.once('SIGINT', now).once('SIGTERM', now)
+  await loop.stop()
+  await machine.target.stop(settings.grace)
+  await admin.close()
+  await machine.close()
+  return 0
+}
+
+function signalled(): Promise<'signal'> {
+  return new Promise((resolvePromise) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolvePromise('signal'))
+  })
+}
+
+/** The admin server, where the latest wishes want it. It moves only when address or port change. */
+class AdminDoor {
+  #server: AdminServer | undefined
+  #wanted = ''
+  readonly #settings: Settings
+
+  constructor(settings: Settings) {
+    this.#settings = settings
+  }
+
+  get url(): string | undefined {
+    return this.#server?.url
+  }
+
+  async move(
+    wishes: readonly Wishes[],
+    handlers: Parameters<typeof openAdmin>[0]['handlers'],
+  ): Promise<readonly Diagnostic[]> {
+    const { admin } = this.#settings
+    const wished = wishes.find((wish) => wish.admin !== undefined)?.admin
+    const fromExpressGateway = wishes.some((wish) => wish.expressGateway !== undefined)
+    // Express Gateway without an admin section has no admin API; a flag or a variable can still ask for one
+    if (!admin.enabled || (fromExpressGateway && wished === undefined && admin.port === undefined)) {
+      await this.close()
+      return []
+    }
+    const diagnostics: Diagnostic[] = []
+    let address = admin.address ?? wished?.address ?? '127.0.0.1'
+    const port = admin.port ?? wished?.port ?? 9876
+    if (!isLoopback(address) && admin.token === undefined) {
+      diagnostics.push({
+        code: 'gantry/admin-without-token',
+        severity: 'warning',
+        message: `the admin API does not listen on ${address} without a token; it listens on 127.0.0.1`,
+        hint: 'GANTRY_ADMIN_TOKEN or --admin-token, 16 characters or more',
+        origin: { source: 'gantry', object: 'admin' },
+      })
+      address = '127.0.0.1'
+    }
+    const wanted = `${address} ${port}`
+    if (this.#server !== undefined && this.#wanted === wanted) return diagnostics
+    try {
+      const options = { address, port, handlers, ...(admin.token === undefined ? {} : { token: admin.token }) }
+      const opened = await openAdmin(options)
+      await this.#server?.close()
+      this.#server = opened
+      this.#wanted = wanted
+    } catch (error) {
+      diagnostics.push({
+        code: 'gantry/admin-port',
+        severity: 'error',
+        message: `the admin API cannot listen on ${address}:${port}: ${error instanceof Error ? error.message : String(error)}`,
+        hint: 'another process has the port: choose one with --admin-port, or --admin-enabled off',
+        origin: { source: 'gantry', object: 'admin' },
+      })
+    }
+    return diagnostics
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.close()
+    this.#server = undefined
+    this.#wanted = ''
+  }
+}
+
+/** Said once at start: the floor works, but its maintenance has ended. */
+function adviseNode(say: (message: string) => void): void {
+  const major = Number(process.versions.node.split('.')[0])
+  if (major < 22)
+    say(`Node ${process.versions.node} is past its support; it works, Node 26 is faster and is what we recommend`)
+}

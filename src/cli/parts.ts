@@ -1,0 +1,69 @@
+/** What the commands are given by main.ts: every source, policy and writer, so that no command knows them by name. Types only. */
+import type { Diagnostic } from '../model/diagnostic.ts'
+import type { Plan } from '../pipeline/plan.ts'
+import type { Source, Wishes } from '../sources/source.ts'
+import type { EventLog } from '../runtime/events.ts'
+import type { MetricsRegistry } from '../runtime/metrics.ts'
+import type { Settings } from '../runtime/settings.ts'
+import type { Target } from '../targets/target.ts'
+
+export interface Parts {
+  readonly version: string
+  readonly sources: readonly SourcePart[]
+  readonly writers: readonly WriterPart[]
+  readonly templates: readonly TemplatePart[]
+  /** Programs of their own that are also commands: `gantry eg …`. */
+  readonly programs: readonly ProgramPart[]
+  /** Effect: everything around the engine, ready to serve. */
+  start(options: StartOptions): Promise<Machine>
+}
+
+export interface SourcePart {
+  readonly source: Source<unknown, unknown>
+  readonly summary: string
+  /** Does this folder hold what the source reads? Looks at names and, where it must, into YAML files. */
+  recognise(folder: string): Promise<boolean>
+  /** Statuses as text, for `gantry check`. */
+  renderStatuses?(statuses: readonly unknown[]): string
+}
+
+/** `gantry translate --to NAME`. */
+export interface WriterPart {
+  readonly name: string
+  readonly summary: string
+  write(plan: Plan): Promise<{ readonly text: string; readonly diagnostics: readonly Diagnostic[] }>
+}
+
+export interface ProgramPart {
+  readonly name: string
+  readonly summary: string
+  /** Arguments behind its name → exit code. */
+  run(words: readonly string[]): Promise<number>
+}
+
+/** `gantry init --template NAME`. */
+export interface TemplatePart {
+  readonly name: string
+  readonly summary: string
+  /** The folder that is copied. */
+  readonly folder: URL
+}
+
+export interface StartOptions {
+  readonly settings: Settings
+  readonly folder: string
+  readonly events: EventLog
+  readonly metrics: MetricsRegistry
+}
+
+/** A target with what surrounds it. */
+export interface Machine {
+  readonly target: Target<unknown>
+  grant(wishes: readonly Wishes[]): Promise<readonly Diagnostic[]>
+  /** URLs that are being served, by listener id. */
+  addresses(): readonly { readonly listener: string; readonly url: string }[]
+  /** Mounted behind Gantry's own admin endpoints. */
+  readonly adminHandlers: readonly import('../admin/server.ts').AdminHandler[]
+  /** After the target has stopped. */
+  close(): Promise<void>
+}

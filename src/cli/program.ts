@@ -1,0 +1,170 @@
+/** Arguments → a command that runs. The tree of commands, their flags and examples; each command's work is in its own file. */
+import { Command, CommanderError, Option } from 'commander'
+import { UsageError } from './load.ts'
+import type { Parts } from './parts.ts'
+import { writeError } from './print.ts'
+import { addSettings } from './settings-options.ts'
+
+const output = (): Option =>
+  new Option('-o, --output <FORMAT>', 'how results are printed').choices(['text', 'json']).default('text')
+
+/** Runs one command line; resolves to the exit code: 0 done, 1 something is wrong with the configuration, 2 with the command line. */
+export async function runProgram(parts: Parts, argv: readonly string[]): Promise<number> {
+  const outcome = { code: 0 }
+  const program = createProgram(parts, outcome)
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return outcome.code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    if (error instanceof UsageError) {
+      writeError(`gantry: ${error.message}${error.hint === undefined ? '' : `\nhint: ${error.hint}`}`)
+      return 2
+    }
+    throw error
+  }
+}
+
+export function createProgram(parts: Parts, outcome: { code: number }): Command {
+  const program = new Command('gantry')
+  program
+    .description('One gateway for Express Gateway folders, Kubernetes Gateway API and pod annotations.')
+    .version(parts.version, '-V, --version')
+    .exitOverride()
+    .showHelpAfterError('(gantry COMMAND --help says more)')
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      examples([
+        'gantry init my-gateway && gantry run my-gateway',
+        'gantry run config/ --workers 2',
+        'gantry explain GET http://localhost:8080/api -H "x-version: 2"',
+      ]),
+    )
+
+  addSettings(
+    program
+      .command('run')
+      .description('serve what the folder holds, and follow its changes')
+      .argument('[folder]', 'the folder of the configuration', '.')
+      .addHelpText(
+        'after',
+        examples([
+          'gantry run .',
+          'gantry run config --admin-port 9000 --log-access stdout',
+          'GANTRY_WORKERS=4 gantry run config',
+        ]),
+      ),
+  ).action(async (folder: string, _options: unknown, command: Command) => {
+    const { run } = await import('./commands/run.ts')
+    outcome.code = await run(parts, folder, command)
+  })
+
+  program
+    .command('check')
+    .description('say what is wrong with a folder, and what would be served')
+    .argument('[folder]', 'the folder of the configuration', '.')
+    .addOption(output())
+    .option('--from <SOURCE>', 'read the folder as this source')
+    .option('--strict', 'warnings count as errors')
+    .addHelpText('after', examples(['gantry check config', 'gantry check config --output json | jq .diagnostics']))
+    .action(async (folder: string, options: { output: 'text' | 'json'; from?: string; strict?: boolean }) => {
+      const { check } = await import('./commands/check.ts')
+      outcome.code = await check(parts, folder, options)
+    })
+
+  program
+    .command('translate')
+    .description('write a folder in another language')
+    .argument('[folder]', 'the folder of the configuration', '.')
+    .option('--from <SOURCE>', `read the folder as: ${parts.sources.map((part) => part.source.name).join(', ')}`)
+    .addOption(
+      new Option('--to <FORM>', 'the language').choices(parts.writers.map((writer) => writer.name)).default('model'),
+    )
+    .addOption(output())
+    .addHelpText(
+      'after',
+      examples([
+        'gantry translate config --from express-gateway --to model',
+        'gantry translate config --to gateway-api > routes.yaml',
+      ]),
+    )
+    .action(async (folder: string, options: { from?: string; to: string; output: 'text' | 'json' }) => {
+      const { translate } = await import('./commands/translate.ts')
+      outcome.code = await translate(parts, folder, options)
+    })
+
+  program
+    .command('explain')
+    .description('say which listener, route and policies a request meets, and why the others do not match')
+    .argument('<method>', 'GET, POST, …')
+    .argument('<url>', 'http://host[:port]/path?query')
+    .option('-H, --header <"NAME: VALUE">', 'a request header; may be repeated', collect, [])
+    .option('-f, --folder <FOLDER>', 'the folder of the configuration', '.')
+    .option('--from <SOURCE>', 'read the folder as this source')
+    .addOption(output())
+    .addHelpText('after', examples(['gantry explain GET http://shop.example.com/cart -H "x-version: 2" -f config']))
+    .action(
+      async (
+        method: string,
+        url: string,
+        options: { header: string[]; folder: string; from?: string; output: 'text' | 'json' },
+      ) => {
+        const { explainCommand } = await import('./commands/explain.ts')
+        outcome.code = await explainCommand(parts, method, url, options)
+      },
+    )
+
+  program
+    .command('init')
+    .description('write a first folder that runs')
+    .argument('[folder]', 'where to; must be empty or absent', 'gantry-example')
+    .addOption(
+      new Option(
+        '-t, --template <NAME>',
+        parts.templates.map((template) => `${template.name}: ${template.summary}`).join('; '),
+      )
+        .choices(parts.templates.map((template) => template.name))
+        .default(parts.templates[0]?.name),
+    )
+    .addHelpText('after', examples(['gantry init my-gateway', 'gantry init my-gateway --template express-gateway']))
+    .action(async (folder: string, options: { template: string }) => {
+      const { init } = await import('./commands/init.ts')
+      outcome.code = await init(parts, folder, options)
+    })
+
+  program
+    .command('completion')
+    .description('print a completion script')
+    .argument('<shell>', 'bash, zsh or fish')
+    .addHelpText(
+      'after',
+      examples(['gantry completion bash > /etc/bash_completion.d/gantry', 'source <(gantry completion zsh)']),
+    )
+    .action(async (shell: string) => {
+      const { completion } = await import('./commands/completion.ts')
+      outcome.code = completion(program, shell)
+    })
+
+  for (const command of parts.programs) {
+    program
+      .command(command.name)
+      .description(command.summary)
+      .helpOption(false)
+      .allowUnknownOption()
+      .argument('[arguments...]')
+      .action(async (words: string[]) => {
+        outcome.code = await command.run(words)
+      })
+  }
+  for (const command of program.commands) command.exitOverride()
+  return program
+}
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value]
+}
+
+function examples(lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
+}

@@ -1,0 +1,41 @@
+/** Named counters → Prometheus text. Registration is idempotent: two plans that ask for one name get one metric. */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Metrics } from '../policies/services.ts'
+
+export interface MetricsRegistry extends Metrics {
+  /** The exposition and its content type. */
+  expose(): Promise<{ readonly contentType: string; readonly text: string }>
+  readonly registry: Registry
+}
+
+export function createMetrics(): MetricsRegistry {
+  const registry = new Registry()
+  const known = <T>(name: string, make: () => T): T => (registry.getSingleMetric(name) as T | undefined) ?? make()
+  return {
+    registry,
+    counter: (name, help, labels = []) => {
+      const counter = known(name, () => new Counter({ name, help, labelNames: [...labels], registers: [registry] }))
+      return (values, amount = 1) =>
+        counter.inc(Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])), amount)
+    },
+    histogram: (name, help, buckets, labels = []) => {
+      const make = (): Histogram =>
+        new Histogram({ name, help, buckets: [...buckets], labelNames: [...labels], registers: [registry] })
+      const histogram = known(name, make)
+      return (values, value) =>
+        histogram.observe(Object.fromEntries(labels.map((label, index) => [label, values[index] ?? ''])), value)
+    },
+    gauge: (name, help, collect) => {
+      registry.removeSingleMetric(name)
+      new Gauge({
+        name,
+        help,
+        registers: [registry],
+        collect() {
+          this.set(collect())
+        },
+      })
+    },
+    expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  }
+}
