@@ -166,6 +166,12 @@ export class BodyTooLarge extends Error {
   }
 }
 
+/**
+ * The note under which a policy that has parsed a body leaves it, for expressions to see as `req.body`. Registered
+ * under a name, since the sandbox that reads it stands below the policies and cannot import this.
+ */
+export const parsedBody = Symbol.for('gantry.parsedBody')
+
 // --- nginx -----------------------------------------------------------------------------------------------------------
 
 /** One directive, printed by lib/nginx; values are quoted by the printer and cannot escape. */

@@ -10,6 +10,8 @@ export interface Services {
   readonly plugins: Plugins
   readonly events: Events
   readonly metrics: Metrics
+  /** The engine's; absent where there is no engine (the nginx target, tests). */
+  readonly mirror?: Mirror
   /** Milliseconds since the epoch. */
   now(): number
 }
@@ -68,6 +70,12 @@ export interface Identities {
   accessToken(token: string): Soon<TokenRecord | undefined>
 }
 
+/**
+ * Notes a copy of this exchange for the backend with that id. The copy is made when the exchange is forwarded, so it
+ * carries what later policies changed; nobody waits for it, and its answer is dropped. Several copies may be noted.
+ */
+export type Mirror = (exchange: Exchange, backend: string) => void
+
 // --- counting --------------------------------------------------------------------------------------------------------
 
 export interface CounterState {
@@ -100,7 +108,10 @@ export interface Expressions {
 }
 
 export interface Expression {
-  /** Throws what the expression throws, and on its limits. */
+  /**
+   * Throws what the expression throws, and on its limits. `req.body` is what a policy has left in the exchange's notes
+   * under `parsedBody` (policy.ts).
+   */
   evaluate(exchange: Exchange): unknown
 }
 
@@ -116,13 +127,23 @@ export interface Plugins {
 
 export interface Events {
   /** What the log knows, the admin API and the console know too. */
-  emit(level: 'debug' | 'info' | 'warn' | 'error', code: string, message: string, facts?: Readonly<Record<string, unknown>>): void
+  emit(
+    level: 'debug' | 'info' | 'warn' | 'error',
+    code: string,
+    message: string,
+    facts?: Readonly<Record<string, unknown>>,
+  ): void
   diagnostic(diagnostic: Diagnostic): void
 }
 
 /** Named counters for the metrics endpoint; label values must be few and never a client's own words. */
 export interface Metrics {
   counter(name: string, help: string, labels?: readonly string[]): (labels: readonly string[], amount?: number) => void
-  histogram(name: string, help: string, buckets: readonly number[], labels?: readonly string[]): (labels: readonly string[], value: number) => void
+  histogram(
+    name: string,
+    help: string,
+    buckets: readonly number[],
+    labels?: readonly string[],
+  ): (labels: readonly string[], value: number) => void
   gauge(name: string, help: string, collect: () => number): void
 }
