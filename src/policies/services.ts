@@ -101,10 +101,16 @@ export interface Cache {
 /** Users' JavaScript, in a sandbox with limits of time and memory, compiled once. */
 export interface Expressions {
   /**
-   * `expression`: its value; `template`: the text of a JavaScript template literal; `program`: statements, no value.
+   * `expression`: its value; `template`: the text of a JavaScript template literal; `program`: statements, whose value is
+   * the `Reply` that they sent through `res` (`res.send`, `res.json`, `res.end`, …), or undefined where they sent none.
    * A syntax error throws here, at compile time, with line and column in its message.
    */
   compile(kind: 'expression' | 'template' | 'program', source: string): Expression
+  /**
+   * The header fields that code has set through `res`, onto the answer: for the response phase of a step that has
+   * evaluated something. Cheap where there are none.
+   */
+  finish(exchange: Exchange): void
 }
 
 export interface Expression {
