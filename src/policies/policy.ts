@@ -152,16 +152,33 @@ export interface Body {
   read(limit: number): Promise<Buffer>
   /** What is sent instead, with its length. */
   replace(body: Buffer | string): void
-  /** Piece by piece: the result is sent instead, chunked. `end` is called once, for what is left. */
+  /**
+   * Piece by piece: the result is sent instead, chunked. `end` is called once, for what is left. What `piece` throws ends
+   * the exchange: a Refusal with its status while no head is sent, else by closing both connections.
+   */
   transform(transformer: { piece(chunk: Buffer): Buffer | undefined; end?(): Buffer | undefined }): void
   /** The body as a stream that the caller now owns; what is not put back by `replaceStream` is not forwarded. */
   stream(): import('node:stream').Readable
   replaceStream(stream: import('node:stream').Readable, length?: number): void
 }
 
-export class BodyTooLarge extends Error {
+/**
+ * Thrown where no Outcome can be returned (by conditions, and by transformers of bodies before the head is sent): the
+ * runner answers with this status instead of 500.
+ */
+export class Refusal extends Error {
+  readonly status: number
+
+  constructor(status: number, message: string) {
+    super(message)
+    this.name = 'Refusal'
+    this.status = status
+  }
+}
+
+export class BodyTooLarge extends Refusal {
   constructor(limit: number) {
-    super(`body is larger than ${limit} bytes`)
+    super(413, `body is larger than ${limit} bytes`)
     this.name = 'BodyTooLarge'
   }
 }
