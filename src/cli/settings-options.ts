@@ -9,7 +9,7 @@ import { flagOf, settingsTable, settle, variableOf, type Settings } from '../run
 export function addSettings(command: Command): Command {
   for (const setting of settingsTable) {
     const flags = setting.argument === undefined ? flagOf(setting) : `${flagOf(setting)} <${setting.argument}>`
-    const fallback = setting.default === undefined ? '' : ` (default: ${String(setting.default)})`
+    const fallback = setting.default === undefined ? '' : ` (default: ${JSON.stringify(setting.default)})`
     command.addOption(new Option(flags, `${setting.summary}${fallback} [${variableOf(setting)}]`))
   }
   return command
