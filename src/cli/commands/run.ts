@@ -9,7 +9,7 @@ import { createEvents } from '../../runtime/events.ts'
 import { startLoop, type Loop } from '../../runtime/loop.ts'
 import { createMetrics } from '../../runtime/metrics.ts'
 import type { Settings } from '../../runtime/settings.ts'
-import type { Wishes } from '../../sources/source.ts'
+import type { Source, Wishes } from '../../sources/source.ts'
 import { recogniseFolder } from '../load.ts'
 import type { Machine, Parts } from '../parts.ts'
 import { drawFor, writeError } from '../print.ts'
@@ -43,7 +43,7 @@ export async function run(parts: Parts, folder: string, command: Command): Promi
   ]
   const loop: Loop = startLoop({
     feeds: sources.map((part) => ({
-      source: part.source,
+      source: settings.watch ? part.source : readingOnce(part.source),
       place: { kind: 'folder', path: place, environment: process.env },
     })),
     target: machine.target,
@@ -149,6 +149,20 @@ class AdminDoor {
     await this.#server?.close()
     this.#server = undefined
     this.#wanted = ''
+  }
+}
+
+/** The same source, deaf after its first world. */
+function readingOnce(source: Source<unknown, unknown>): Source<unknown, unknown> {
+  return {
+    ...source,
+    translate: (world) => source.translate(world),
+    async *read(place, signal) {
+      for await (const world of source.read(place, signal)) {
+        yield world
+        return
+      }
+    },
   }
 }
 
