@@ -139,7 +139,7 @@ export function compileHost(match: HostMatch): HostCheck {
       return (host) => host === name
     }
     case 'suffix': {
-      const suffix = hostName(match.suffix)
+      const suffix = hostSuffix(match.suffix)
       if (match.labels === 'many') return (host) => host.length > suffix.length && host.endsWith(suffix)
       return (host) => {
         const label = host.length - suffix.length
@@ -163,42 +163,18 @@ export function hostName(name: string): string {
   return lower.endsWith('.') ? lower.slice(0, -1) : lower
 }
 
+/** A suffix begins at a dot, so that `example.com` never takes `badexample.com`. */
+export function hostSuffix(suffix: string): string {
+  const name = hostName(suffix)
+  return name.startsWith('.') ? name : `.${name}`
+}
+
 // --- paths -----------------------------------------------------------------------------------------------------------
 
 /** What `optionalSlash` and prefixes leave away: one trailing slash. */
 export function withoutSlash(value: string): string {
   return value.endsWith('/') ? value.slice(0, -1) : value
 }
-
-/** Everything but regexps, which have parameters: see PathPattern. */
-export function compilePath(match: Exclude<PathMatch, { kind: 'regexp' }>): (path: string) => boolean {
-  switch (match.kind) {
-    case 'exact': {
-      const fold = match.ignoreCase === true ? lowerCase : asIs
-      const value = fold(match.value)
-      if (match.optionalSlash !== true) return (path) => fold(path) === value
-      const base = withoutSlash(value)
-      const slashed = `${base}/`
-      return (path) => {
-        const folded = fold(path)
-        return folded === base || folded === slashed
-      }
-    }
-    case 'prefix': {
-      const base = withoutSlash(match.value)
-      const slashed = `${base}/`
-      return (path) => path === base || path.startsWith(slashed)
-    }
-    case 'start': {
-      const fold = match.ignoreCase === true ? lowerCase : asIs
-      const value = fold(match.value)
-      return (path) => fold(path).startsWith(value)
-    }
-  }
-}
-
-const lowerCase = (text: string): string => text.toLowerCase()
-const asIs = (text: string): string => text
 
 /** A path regexp and the names of its captures. `prefix` is the text that every path it takes begins with. */
 export interface PathPattern {

@@ -1,17 +1,17 @@
 /** Rules in order → the first that takes a request. Pure; compiled once for a plan, asked for every request. */
 import type { HostMatch, Match } from '../../../model/model.ts'
 import {
-  compileChecks,
   compileHost,
-  compilePath,
-  compilePathPattern,
+  hostName,
+  hostSuffix,
   noParameters,
   parametersOf,
   problems,
   type Facts,
+  type HostCheck,
   type Problem,
-  type Verdict,
 } from './matcher.ts'
+import { compileEntry, PathIndex, type Search } from './paths.ts'
 
 export type { Facts, Problem } from './matcher.ts'
 
@@ -37,68 +37,123 @@ export interface Rules<T> {
   find(facts: Facts, after?: number): Found<T> | undefined
 }
 
+/**
+ * Host → the path indices of its exact name, of the suffixes and regexps that take it, and of every host. For a name
+ * that some rule spells out, that list is made here; for others it is looked up label by label.
+ */
 export function compileRules<T>(rules: readonly Rule<T>[]): Rules<T> {
-  const compiled = rules.map((rule, index) => compileRule(rule, index))
+  const hosts = new HostTable<T>()
+  rules.forEach((rule, index) => {
+    const plain: Found<T> = Object.freeze({ index, value: rule.value, parameters: noParameters, problem: undefined })
+    const entry = compileEntry(index, rule.match, plain)
+    if (rule.hosts === undefined || rule.hosts.length === 0) hosts.any.add(entry)
+    else for (const host of rule.hosts) hosts.indexOf(host).add(entry)
+  })
+  hosts.settle()
+
+  const search: Search<Found<T>> = {
+    best: undefined,
+    bestIndex: Infinity,
+    problem: undefined,
+    captures: undefined,
+    later: [],
+  }
   return {
     find(facts, after = -1) {
-      for (let index = after + 1; index < compiled.length; index++) {
-        const found = compiled[index]?.(facts)
-        if (found !== undefined) return found
-      }
-      return undefined
+      reset(search)
+      for (const { paths, problem } of hosts.of(facts.host)) paths.find(facts, after, search, problem)
+      const { best, problem, captures } = search
+      if (best === undefined) return undefined
+      const { result } = best
+      if (problem !== undefined) return { index: result.index, value: result.value, parameters: noParameters, problem }
+      if (captures === undefined || captures.length === 1) return result
+      search.captures = undefined
+      const parameters = parametersOf(captures, best.names)
+      return parameters === undefined
+        ? { index: result.index, value: result.value, parameters: noParameters, problem: problems.undecodable }
+        : { index: result.index, value: result.value, parameters, problem: undefined }
     },
   }
 }
 
-function compileRule<T>(rule: Rule<T>, index: number): (facts: Facts) => Found<T> | undefined {
-  const { value } = rule
-  const plain: Found<T> = Object.freeze({ index, value, parameters: noParameters, problem: undefined })
-  const hosts = (rule.hosts ?? []).map(compileHost)
-  const checks = compileChecks(rule.match)
-  const path = compilePathVerdict(rule.match)
-  return (facts) => {
-    let trouble: Problem | undefined
-    const host = hostVerdict(hosts, facts.host)
-    if (host === false) return undefined
-    if (host !== true) trouble = host
-    const taken = path(facts.path)
-    if (taken === false) return undefined
-    const rest = checks === undefined ? true : checks(facts)
-    if (rest === false) return undefined
-    if (typeof taken !== 'boolean' && 'kind' in taken) trouble ??= taken
-    if (rest !== true) trouble ??= rest
-    const parameters = typeof taken === 'boolean' || 'kind' in taken ? noParameters : taken.parameters
-    if (trouble === undefined && parameters === noParameters) return plain
-    return { index, value, parameters, problem: trouble }
+function reset(search: Search<unknown>): void {
+  search.best = undefined
+  search.bestIndex = Infinity
+  search.problem = undefined
+  search.captures = undefined
+}
+
+interface Group<T> {
+  readonly paths: PathIndex<Found<T>>
+  /** Why nothing of this group can be served: its host regexp. */
+  readonly problem: Problem | undefined
+}
+
+class HostTable<T> {
+  readonly any = new PathIndex<Found<T>>()
+  readonly #exact = new Map<string, PathIndex<Found<T>>>()
+  readonly #one = new Map<string, PathIndex<Found<T>>>()
+  readonly #many = new Map<string, PathIndex<Found<T>>>()
+  readonly #patterns = new Map<string, { readonly check: HostCheck; readonly paths: PathIndex<Found<T>> }>()
+  readonly #known = new Map<string, readonly Group<T>[]>()
+  #others: readonly Group<T>[] = []
+
+  indexOf(host: HostMatch): PathIndex<Found<T>> {
+    switch (host.kind) {
+      case 'exact':
+        return getOrMake(this.#exact, hostName(host.name))
+      case 'suffix':
+        return getOrMake(host.labels === 'one' ? this.#one : this.#many, hostSuffix(host.suffix))
+      case 'regexp': {
+        const known = this.#patterns.get(host.source)
+        if (known !== undefined) return known.paths
+        const made = { check: compileHost(host), paths: new PathIndex<Found<T>>() }
+        this.#patterns.set(host.source, made)
+        return made.paths
+      }
+    }
+  }
+
+  /** Once all rules are in. */
+  settle(): void {
+    this.#others = [{ paths: this.any, problem: undefined }]
+    for (const [name, paths] of this.#exact) {
+      this.#known.set(name, [{ paths, problem: undefined }, ...this.#lookUp(name)])
+    }
+  }
+
+  of(host: string): readonly Group<T>[] {
+    const known = this.#known.get(host)
+    if (known !== undefined) return known
+    if (this.#one.size === 0 && this.#many.size === 0 && this.#patterns.size === 0) return this.#others
+    return this.#lookUp(host)
+  }
+
+  /** Without the exact name. A rule with one good and one bad host is good: what has a problem comes last. */
+  #lookUp(host: string): readonly Group<T>[] {
+    const groups: Group<T>[] = [{ paths: this.any, problem: undefined }]
+    const add = (paths: PathIndex<Found<T>> | undefined): void => {
+      if (paths !== undefined) groups.push({ paths, problem: undefined })
+    }
+    if (this.#one.size > 0 || this.#many.size > 0) {
+      for (let dot = host.indexOf('.', 1); dot !== -1; dot = host.indexOf('.', dot + 1)) {
+        const suffix = host.slice(dot)
+        add(this.#many.get(suffix))
+        if (host.lastIndexOf('.', dot - 1) === -1) add(this.#one.get(suffix))
+      }
+    }
+    const troubled: Group<T>[] = []
+    for (const { check, paths } of this.#patterns.values()) {
+      const verdict = check(host)
+      if (verdict === true) add(paths)
+      else if (verdict !== false) troubled.push({ paths, problem: verdict })
+    }
+    return [...groups, ...troubled]
   }
 }
 
-function hostVerdict(hosts: readonly ((host: string) => Verdict)[], host: string): Verdict {
-  if (hosts.length === 0) return true
-  let verdict: Verdict = false
-  for (const check of hosts) {
-    const here = check(host)
-    if (here === true) return true
-    if (here !== false) verdict = here
-  }
-  return verdict
-}
-
-type PathVerdict = Verdict | { readonly parameters: Readonly<Record<string, string>> }
-
-function compilePathVerdict(match: Match): (path: string) => PathVerdict {
-  const { path } = match
-  if (path === undefined) return () => true
-  if (path.kind !== 'regexp') return compilePath(path)
-  const { pattern, names } = compilePathPattern(path)
-  if (pattern.kind === 'bad') return (text) => (text.startsWith(pattern.prefix) ? problems.badPattern : false)
-  const { regexp, limit, prefix } = pattern
-  return (text) => {
-    if (!text.startsWith(prefix)) return false
-    if (text.length > limit) return problems.pathTooLong
-    const found = regexp.exec(text)
-    if (found === null) return false
-    const parameters = parametersOf(found, names)
-    return parameters === undefined ? problems.undecodable : { parameters }
-  }
+function getOrMake<T>(indices: Map<string, PathIndex<Found<T>>>, name: string): PathIndex<Found<T>> {
+  let index = indices.get(name)
+  if (index === undefined) indices.set(name, (index = new PathIndex()))
+  return index
 }

@@ -1,0 +1,232 @@
+/**
+ * Rules of one host → the first that takes a path. Pure to compile; a radix tree over characters, so that a look-up
+ * slices nothing: exact paths, prefixes by segments, starts by characters and regexps (under the text that all of
+ * their paths begin with) are found in one walk.
+ */
+import type { Match } from '../../../model/model.ts'
+import {
+  compileChecks,
+  compilePathPattern,
+  problems,
+  withoutSlash,
+  type Check,
+  type Facts,
+  type Problem,
+} from './matcher.ts'
+import type { Pattern } from '../../../lib/regexp/pattern.ts'
+
+/** One rule, compiled once however many hosts it has. */
+export interface Entry<Result> {
+  readonly index: number
+  readonly result: Result
+  readonly path: Match['path']
+  readonly checks: Check | undefined
+  readonly pattern: Pattern | undefined
+  readonly names: readonly string[] | undefined
+}
+
+export function compileEntry<Result>(index: number, match: Match, result: Result): Entry<Result> {
+  const { path } = match
+  const regexp = path?.kind === 'regexp' ? compilePathPattern(path) : undefined
+  return { index, result, path, checks: compileChecks(match), pattern: regexp?.pattern, names: regexp?.names }
+}
+
+/** What a look-up has found so far; made once for each table and used again, for a look-up is never interrupted. */
+export interface Search<Result> {
+  best: Entry<Result> | undefined
+  /** Of `best`; without one, as large as can be. */
+  bestIndex: number
+  problem: Problem | undefined
+  captures: RegExpExecArray | undefined
+  readonly later: Entry<Result>[][]
+}
+
+interface Node<Result> {
+  label: string
+  children: Map<number, Node<Result>> | undefined
+  exact: Entry<Result>[] | undefined
+  prefix: Entry<Result>[] | undefined
+  start: Entry<Result>[] | undefined
+  patterns: Entry<Result>[] | undefined
+}
+
+type Place = 'exact' | 'prefix' | 'start' | 'patterns'
+
+/** Add in order of the rules' index. */
+export class PathIndex<Result> {
+  readonly #asWritten: Node<Result> = newNode('')
+  #folded: Node<Result> | undefined
+
+  add(entry: Entry<Result>): void {
+    const { path } = entry
+    if (path === undefined) return put(this.#asWritten, '', 'start', entry)
+    switch (path.kind) {
+      case 'prefix':
+        return put(this.#asWritten, withoutSlash(path.value), 'prefix', entry)
+      case 'regexp':
+        return put(this.#asWritten, entry.pattern?.prefix ?? '', 'patterns', entry)
+      case 'start': {
+        const [root, value] = this.#rootFor(path.value, path.ignoreCase)
+        return put(root, value, 'start', entry)
+      }
+      case 'exact': {
+        const [root, value] = this.#rootFor(path.value, path.ignoreCase)
+        if (path.optionalSlash !== true) return put(root, value, 'exact', entry)
+        const base = withoutSlash(value)
+        put(root, base, 'exact', entry)
+        return put(root, `${base}/`, 'exact', entry)
+      }
+    }
+  }
+
+  #rootFor(value: string, ignoreCase: boolean | undefined): [Node<Result>, string] {
+    if (ignoreCase !== true) return [this.#asWritten, value]
+    this.#folded ??= newNode('')
+    return [this.#folded, value.toLowerCase()]
+  }
+
+  /** Betters `search` by rules with `after < index < search.bestIndex`. `trouble` is the host's. */
+  find(facts: Facts, after: number, search: Search<Result>, trouble: Problem | undefined): void {
+    const { path } = facts
+    walk(this.#asWritten, path, facts, after, search, trouble)
+    if (this.#folded !== undefined) walk(this.#folded, path.toLowerCase(), facts, after, search, trouble)
+    if (search.later.length > 0) tryPatterns(path, facts, after, search, trouble)
+  }
+}
+
+const slash = 47
+
+function walk<Result>(
+  root: Node<Result>,
+  path: string,
+  facts: Facts,
+  after: number,
+  search: Search<Result>,
+  trouble: Problem | undefined,
+): void {
+  let node = root
+  let at = 0
+  for (;;) {
+    if (node.start !== undefined) consider(node.start, facts, after, search, trouble)
+    // regexps last: a rule that comes first by a cheaper way saves them
+    if (node.patterns !== undefined) search.later.push(node.patterns)
+    if (at === path.length) {
+      if (node.prefix !== undefined) consider(node.prefix, facts, after, search, trouble)
+      if (node.exact !== undefined) consider(node.exact, facts, after, search, trouble)
+      return
+    }
+    const code = path.charCodeAt(at)
+    if (code === slash && node.prefix !== undefined) consider(node.prefix, facts, after, search, trouble)
+    const child = node.children?.get(code)
+    if (child === undefined || !path.startsWith(child.label, at)) return
+    at += child.label.length
+    node = child
+  }
+}
+
+function consider<Result>(
+  entries: readonly Entry<Result>[],
+  facts: Facts,
+  after: number,
+  search: Search<Result>,
+  trouble: Problem | undefined,
+): void {
+  for (let position = after < 0 ? 0 : firstBehind(entries, after); position < entries.length; position++) {
+    const entry = entries[position] as Entry<Result>
+    if (entry.index >= search.bestIndex) return
+    const verdict = entry.checks === undefined ? true : entry.checks(facts)
+    if (verdict === false) continue
+    search.best = entry
+    search.bestIndex = entry.index
+    search.problem = trouble ?? (verdict === true ? undefined : verdict)
+    search.captures = undefined
+    return
+  }
+}
+
+function tryPatterns<Result>(
+  path: string,
+  facts: Facts,
+  after: number,
+  search: Search<Result>,
+  trouble: Problem | undefined,
+): void {
+  for (const entries of search.later) {
+    for (let position = after < 0 ? 0 : firstBehind(entries, after); position < entries.length; position++) {
+      const entry = entries[position] as Entry<Result>
+      if (entry.index >= search.bestIndex) break
+      // the cheap questions before the regexp
+      const verdict = entry.checks === undefined ? true : entry.checks(facts)
+      if (verdict === false) continue
+      const pattern = entry.pattern as Pattern
+      let problem: Problem | undefined
+      let captures: RegExpExecArray | undefined
+      if (pattern.kind === 'bad') problem = problems.badPattern
+      else if (path.length > pattern.limit) problem = problems.pathTooLong
+      else {
+        const found = pattern.regexp.exec(path)
+        if (found === null) continue
+        captures = found
+      }
+      search.best = entry
+      search.bestIndex = entry.index
+      search.problem = trouble ?? problem ?? (verdict === true ? undefined : verdict)
+      search.captures = captures
+      break
+    }
+  }
+  search.later.length = 0
+}
+
+/** Where the entries begin whose index is larger. */
+function firstBehind(entries: readonly Entry<unknown>[], after: number): number {
+  let low = 0
+  let high = entries.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((entries[middle] as Entry<unknown>).index <= after) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function newNode<Result>(label: string): Node<Result> {
+  return { label, children: undefined, exact: undefined, prefix: undefined, start: undefined, patterns: undefined }
+}
+
+function put<Result>(root: Node<Result>, text: string, place: Place, entry: Entry<Result>): void {
+  let node = root
+  let at = 0
+  while (at < text.length) {
+    node.children ??= new Map()
+    const code = text.charCodeAt(at)
+    const child = node.children.get(code)
+    if (child === undefined) {
+      const leaf = newNode<Result>(text.slice(at))
+      node.children.set(code, leaf)
+      node = leaf
+      break
+    }
+    let common = 1
+    while (
+      common < child.label.length &&
+      at + common < text.length &&
+      child.label.charCodeAt(common) === text.charCodeAt(at + common)
+    ) {
+      common++
+    }
+    at += common
+    if (common === child.label.length) {
+      node = child
+      continue
+    }
+    const between = newNode<Result>(child.label.slice(0, common))
+    child.label = child.label.slice(common)
+    between.children = new Map([[child.label.charCodeAt(0), child]])
+    node.children.set(code, between)
+    node = between
+  }
+  const entries = (node[place] ??= [])
+  // a rule with two equal hosts is still one rule
+  if (entries[entries.length - 1] !== entry) entries.push(entry)
+}
