@@ -1,0 +1,46 @@
+/** Who may ask the admin API, over real sockets. */
+import { request } from 'node:http'
+import { expect, test } from 'vitest'
+import { openAdmin, sendText, type AdminHandler } from './server.ts'
+
+const hello: AdminHandler = (_request, response, url) => {
+  if (url.pathname === '/throws') throw new Error('a handler failed')
+  if (url.pathname !== '/hello') return false
+  sendText(response, 200, 'hello')
+  return true
+}
+
+function ask(url: string, headers: Readonly<Record<string, string>> = {}): Promise<number> {
+  return new Promise((resolve, reject) => {
+    request(url, { headers }, (response) => {
+      response.resume()
+      resolve(response.statusCode ?? 0)
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+test('on loopback local programs may ask, web pages and rebound names may not', async () => {
+  const admin = await openAdmin({ address: '127.0.0.1', port: 0, handlers: [hello] })
+  expect(await ask(`${admin.url}/hello`)).toBe(200)
+  expect(await ask(`${admin.url}/other`)).toBe(404)
+  expect(await ask(`${admin.url}/throws`)).toBe(500)
+  expect(await ask(`${admin.url}/hello`, { Host: 'evil.example' })).toBe(403)
+  expect(await ask(`${admin.url}/hello`, { Origin: 'http://evil.example' })).toBe(403)
+  expect(await ask(`${admin.url}/hello`, { Origin: admin.url })).toBe(200)
+  await admin.close()
+})
+
+test('with a token nobody asks without it', async () => {
+  const token = 'a-token-of-sixteen'
+  const admin = await openAdmin({ address: '127.0.0.1', port: 0, token, handlers: [hello] })
+  expect(await ask(`${admin.url}/hello`)).toBe(401)
+  expect(await ask(`${admin.url}/hello`, { Authorization: 'Bearer wrong' })).toBe(401)
+  expect(await ask(`${admin.url}/hello`, { Authorization: `Bearer ${token}` })).toBe(200)
+  await admin.close()
+})
+
+test('outside loopback it does not open without a token', async () => {
+  await expect(openAdmin({ address: '0.0.0.0', port: 0, handlers: [] })).rejects.toThrow('without a token')
+})
