@@ -1,0 +1,27 @@
+/** `plugin`: a policy that somebody else's Express Gateway plugin brings. What it does, the plugin says. */
+import { z } from 'zod'
+import { type Policy, unsupported } from '../policy.ts'
+
+export const config = z.strictObject({
+  /** As the plugin registers it. */
+  name: z.string().min(1),
+  /** The policy's own parameters; the plugin's schema checks them and adds its defaults. */
+  config: z.record(z.string(), z.unknown()).default({}),
+})
+export type Config = z.infer<typeof config>
+
+export const plugin: Policy<Config> = {
+  name: 'plugin',
+  summary: 'runs a policy of a plugin of Express Gateway',
+  config,
+  engine: ({ name, config: parameters }, { services }) => {
+    const found = services.plugins.policy(name)
+    if (found === undefined) {
+      throw new Error(
+        `no plugin brings the policy ${name}; name the plugin under "plugins" in system.config, and see that it loads`,
+      )
+    }
+    return found.compile(parameters)
+  },
+  nginx: ({ name }) => unsupported(`the policy ${name} is JavaScript of a plugin`),
+}
