@@ -43,7 +43,11 @@ export interface Search<Result> {
 
 interface Node<Result> {
   label: string
-  children: Map<number, Node<Result>> | undefined
+  /** The first character of the label. */
+  code: number
+  /** Few: one for each character that can follow. A chain, for each hop through an array is a line of cache more. */
+  child: Node<Result> | undefined
+  sibling: Node<Result> | undefined
   exact: Entry<Result>[] | undefined
   prefix: Entry<Result>[] | undefined
   start: Entry<Result>[] | undefined
@@ -56,9 +60,11 @@ type Place = 'exact' | 'prefix' | 'start' | 'patterns'
 export class PathIndex<Result> {
   readonly #asWritten: Node<Result> = newNode('')
   #folded: Node<Result> | undefined
+  empty = true
 
   add(entry: Entry<Result>): void {
     const { path } = entry
+    this.empty = false
     if (path === undefined) return put(this.#asWritten, '', 'start', entry)
     switch (path.kind) {
       case 'prefix':
@@ -117,7 +123,8 @@ function walk<Result>(
     }
     const code = path.charCodeAt(at)
     if (code === slash && node.prefix !== undefined) consider(node.prefix, facts, after, search, trouble)
-    const child = node.children?.get(code)
+    let child = node.child
+    while (child !== undefined && child.code !== code) child = child.sibling
     if (child === undefined || !path.startsWith(child.label, at)) return
     at += child.label.length
     node = child
@@ -191,19 +198,29 @@ function firstBehind(entries: readonly Entry<unknown>[], after: number): number 
 }
 
 function newNode<Result>(label: string): Node<Result> {
-  return { label, children: undefined, exact: undefined, prefix: undefined, start: undefined, patterns: undefined }
+  return {
+    label,
+    code: label.charCodeAt(0),
+    child: undefined,
+    sibling: undefined,
+    exact: undefined,
+    prefix: undefined,
+    start: undefined,
+    patterns: undefined,
+  }
 }
 
-function put<Result>(root: Node<Result>, text: string, place: Place, entry: Entry<Result>): void {
+function put<Result>(root: Node<Result>, text: string, kind: Place, entry: Entry<Result>): void {
   let node = root
   let at = 0
   while (at < text.length) {
-    node.children ??= new Map()
     const code = text.charCodeAt(at)
-    const child = node.children.get(code)
+    let child = node.child
+    while (child !== undefined && child.code !== code) child = child.sibling
     if (child === undefined) {
       const leaf = newNode<Result>(text.slice(at))
-      node.children.set(code, leaf)
+      leaf.sibling = node.child
+      node.child = leaf
       node = leaf
       break
     }
@@ -220,13 +237,13 @@ function put<Result>(root: Node<Result>, text: string, place: Place, entry: Entr
       node = child
       continue
     }
-    const between = newNode<Result>(child.label.slice(0, common))
-    child.label = child.label.slice(common)
-    between.children = new Map([[child.label.charCodeAt(0), child]])
-    node.children.set(code, between)
-    node = between
+    // the node stays where it hangs and becomes the upper half; what it held moves into the lower one
+    const lower: Node<Result> = { ...child, label: child.label.slice(common), sibling: undefined }
+    lower.code = lower.label.charCodeAt(0)
+    Object.assign(child, newNode<Result>(child.label.slice(0, common)), { child: lower, sibling: child.sibling })
+    node = child
   }
-  const entries = (node[place] ??= [])
+  const entries = (node[kind] ??= [])
   // a rule with two equal hosts is still one rule
   if (entries[entries.length - 1] !== entry) entries.push(entry)
 }

@@ -61,7 +61,11 @@ export function compileRules<T>(rules: readonly Rule<T>[]): Rules<T> {
   return {
     find(facts, after = -1) {
       reset(search)
-      for (const { paths, problem } of hosts.of(facts.host)) paths.find(facts, after, search, problem)
+      const groups = hosts.of(facts.host)
+      for (let at = 0; at < groups.length; at++) {
+        const group = groups[at] as Group<T>
+        group.paths.find(facts, after, search, group.problem)
+      }
       const { best, problem, captures } = search
       if (best === undefined) return undefined
       const { result } = best
@@ -116,7 +120,7 @@ class HostTable<T> {
 
   /** Once all rules are in. */
   settle(): void {
-    this.#others = [{ paths: this.any, problem: undefined }]
+    this.#others = this.#lookUp('')
     for (const [name, paths] of this.#exact) {
       this.#known.set(name, [{ paths, problem: undefined }, ...this.#lookUp(name)])
     }
@@ -131,7 +135,8 @@ class HostTable<T> {
 
   /** Without the exact name. A rule with one good and one bad host is good: what has a problem comes last. */
   #lookUp(host: string): readonly Group<T>[] {
-    const groups: Group<T>[] = [{ paths: this.any, problem: undefined }]
+    const groups: Group<T>[] = []
+    if (!this.any.empty) groups.push({ paths: this.any, problem: undefined })
     const add = (paths: PathIndex<Found<T>> | undefined): void => {
       if (paths !== undefined) groups.push({ paths, problem: undefined })
     }
