@@ -10,6 +10,8 @@ export interface Services {
   readonly plugins: Plugins
   readonly events: Events
   readonly metrics: Metrics
+  /** For an authorization server; absent where there are no consumers to grant anything (the nginx target, tests). */
+  readonly authorizations?: Authorizations
   /** The engine's; absent where there is no engine (the nginx target, tests). */
   readonly mirror?: Mirror
   /** Milliseconds since the epoch. */
@@ -75,6 +77,58 @@ export interface Identities {
  * carries what later policies changed; nobody waits for it, and its answer is dropped. Several copies may be noted.
  */
 export type Mirror = (exchange: Exchange, backend: string) => void
+
+/** What an authorization server asks of the consumers. All of it may reject with StoreUnavailable. */
+export interface Authorizations {
+  /** An active application with that id. */
+  application(id: string): Promise<ConsumerRecord | undefined>
+  /** An active user with that id. */
+  user(id: string): Promise<ConsumerRecord | undefined>
+  /** The active consumer (by id, or a user by name) whose active credential that password or secret fits. Slow, in constant time. */
+  authenticate(type: 'basic-auth' | 'oauth2', name: string, secret: string): Promise<ConsumerRecord | undefined>
+  /** Does the active oauth2 credential of that application hold all of them? */
+  holdsScopes(applicationId: string, scopes: readonly string[]): Promise<boolean>
+  /** Opaque; the same one for the same grant until it expires. */
+  accessToken(grant: TokenGrant, lifetimeMs: number): Promise<IssuedToken>
+  refreshToken(grant: TokenGrant, lifetimeMs: number): Promise<IssuedToken>
+  /** What a valid refresh token was issued for. */
+  refreshGrant(token: string): Promise<TokenGrant | undefined>
+  code(grant: CodeGrant, lifetimeMs: number): Promise<string>
+  /** Once: of several that bring the same code, one gets its grant. Where `fits` says no, the code stays. */
+  redeemCode(code: string, fits: (grant: CodeGrant) => boolean): Promise<CodeGrant | undefined>
+  readonly sessions: {
+    newId(): string
+    get(id: string): Soon<string | undefined>
+    set(id: string, text: string, ttlMs: number): Promise<void>
+    delete(id: string): Promise<void>
+  }
+}
+
+/** What a token is for. */
+export interface TokenGrant {
+  /** The application. */
+  readonly consumerId: string
+  readonly authType?: string
+  readonly authenticatedUserId?: string
+  readonly redirectUri?: string
+  readonly scopes?: readonly string[]
+}
+
+export interface IssuedToken {
+  readonly token: string
+  /** Milliseconds since the epoch. */
+  readonly expiresAt: number
+}
+
+export interface CodeGrant {
+  readonly consumerId: string
+  readonly userId: string
+  readonly redirectUri: string
+  readonly scopes?: readonly string[]
+  /** PKCE (RFC 7636): what the one who redeems must be able to explain. */
+  readonly codeChallenge?: string
+  readonly codeChallengeMethod?: 'S256' | 'plain'
+}
 
 // --- counting --------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 /** `forward`: ends the request phase and sends the request to backends. Its configuration is the model's `Forward`. */
 import { z } from 'zod'
 import type { Forward, PolicyUse } from '../../model/model.ts'
+import { type ForwardNow, type Policy, unsupported } from '../policy.ts'
 import { headerName, milliseconds, status } from '../shared/schema.ts'
 
 const policyUse: z.ZodType<PolicyUse> = z.custom<PolicyUse>(
@@ -66,3 +67,15 @@ export const config: z.ZodType<Forward> = z.strictObject({
     .optional(),
 })
 export type Config = Forward
+
+export const forward: Policy<Config> = {
+  name: 'forward',
+  summary: 'sends the request to backends, here and now',
+  config,
+  engine: (config) => {
+    // one object for each use: the engine compiles it once and finds it again by identity
+    const outcome: ForwardNow = { kind: 'forward', forward: config }
+    return { request: () => outcome }
+  },
+  nginx: () => unsupported('a location of nginx forwards in one place only, its action'),
+}

@@ -1,5 +1,6 @@
 /** `strip-identity`: a request → the same without headers that only the gateway may say, unless it has said them. */
 import { z } from 'zod'
+import type { Policy } from '../policy.ts'
 import { headerName } from '../shared/schema.ts'
 
 export const config = z.strictObject({
@@ -7,3 +8,22 @@ export const config = z.strictObject({
   headers: z.array(headerName).min(1).default(['eg-consumer-id']),
 })
 export type Config = z.infer<typeof config>
+
+export const stripIdentity: Policy<Config> = {
+  name: 'strip-identity',
+  summary: 'takes away what a client says about its own identity',
+  config,
+  engine: ({ headers }) => {
+    const names = headers.map((name) => name.toLowerCase())
+    return {
+      request: (exchange) => {
+        if (exchange.consumer !== undefined) return undefined
+        const fields = exchange.request.headers
+        for (const name of names) if (fields.has(name)) fields.delete(name)
+        return undefined
+      },
+    }
+  },
+  // an empty value is how nginx leaves a field out
+  nginx: ({ headers }) => ({ location: headers.map((name) => ({ name: 'proxy_set_header', args: [name, ''] })) }),
+}
