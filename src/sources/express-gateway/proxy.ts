@@ -1,0 +1,373 @@
+/** A proxy step → what is forwarded where, and what is done to it on the way. Pure. */
+import type {
+  Backend,
+  BackendTls,
+  Certificate,
+  Endpoints,
+  Forward,
+  PolicyUse,
+  WeightedBackend,
+} from '../../model/model.ts'
+import { Secret } from '../../model/secret.ts'
+import { sourceName, type Path } from './document.ts'
+import { isMapping, listOf, type Mapping } from './normalise.ts'
+import type { Strip } from './pattern.ts'
+import { complain, fileText, nearest, type Context } from './report.ts'
+import { policySchemas } from './schemas.ts'
+
+/** What all proxy steps of a configuration share. */
+export interface Proxies {
+  readonly services: Readonly<Record<string, Mapping>>
+  readonly backends: Map<string, Backend>
+  readonly endpoints: Map<string, Endpoints>
+  readonly certificates: Map<string, Certificate>
+}
+
+export interface ProxyStep {
+  /** Undefined: there is no service; every request gets 502. */
+  readonly forward: Forward | undefined
+  /** Before the request leaves, whatever backend it goes to. */
+  readonly policies: readonly PolicyUse[]
+}
+
+export interface ProxyOptions {
+  readonly object: string
+  readonly path: Path
+  readonly strip: Strip
+}
+
+/** `parameters`: the action, with its defaults. Undefined where the step is wrong; an error has been said then. */
+export function translateProxy(
+  context: Context,
+  parameters: Mapping,
+  proxies: Proxies,
+  options: ProxyOptions,
+): ProxyStep | undefined {
+  const name = parameters['serviceEndpoint']
+  if (typeof name !== 'string' || name === '') {
+    complain(
+      context,
+      options.path,
+      {
+        code: 'no-service-endpoint',
+        severity: 'warning',
+        message: `${options.object}: proxy has no serviceEndpoint; every request gets 502`,
+        hint: 'write serviceEndpoint: NAME, one of serviceEndpoints',
+      },
+      options.object,
+    )
+    return { forward: undefined, policies: [] }
+  }
+  const service = Object.hasOwn(proxies.services, name) ? proxies.services[name] : undefined
+  if (service === undefined) {
+    const guess = nearest(name, Object.keys(proxies.services))
+    complain(
+      context,
+      [...options.path, 'action', 'serviceEndpoint'],
+      {
+        code: 'unknown-service-endpoint',
+        severity: 'error',
+        message: `service endpoint ${name} (referenced in proxy policy configuration) does not exist`,
+        hint: guess === undefined ? 'add it to serviceEndpoints' : `did you mean ${guess}?`,
+      },
+      options.object,
+    )
+    return undefined
+  }
+  const own = isMapping(parameters['proxyOptions']) ? parameters['proxyOptions'] : {}
+  const shared = isMapping(service['proxyOptions']) ? service['proxyOptions'] : {}
+  const settings: Mapping = { ...parameters, ...shared, ...own }
+  reportUnsupported(context, settings, options)
+
+  const addresses = listOf(service['url'] ?? service['urls']).map((url) => new URL(String(url)))
+  const tls = addresses.some((url) => url.protocol === 'https:')
+    ? tlsSettings(context, settings, proxies, options)
+    : undefined
+  const targets = makeBackends(name, addresses, tls, proxies, context)
+  const paths = targets.map(({ url }) => pathUse(url, settings, options, context))
+  const [firstPath] = paths
+  const samePath = paths.every((use) => JSON.stringify(use.config) === JSON.stringify(firstPath?.config))
+  const policies = [
+    ...requestUses(settings, options, context),
+    ...(samePath && firstPath !== undefined ? [firstPath] : []),
+    ...responseUses(settings, addresses, options, context),
+  ]
+  const backends: WeightedBackend[] = targets.map(({ id }, index) => {
+    const use = paths[index]
+    return {
+      target: { kind: 'backend', id },
+      ...(samePath || use === undefined ? {} : { policies: [use] }),
+    }
+  })
+  const idle = smallest(milliseconds(settings['timeout']), milliseconds(settings['proxyTimeout']))
+  const firstByte = milliseconds(settings['proxyTimeout'])
+  const forward: Forward = {
+    backends,
+    host: { kind: settings['changeOrigin'] === false ? 'keep' : 'backend' },
+    ...(idle === undefined && firstByte === undefined
+      ? {}
+      : { timeouts: { ...(firstByte === undefined ? {} : { firstByte }), ...(idle === undefined ? {} : { idle }) } }),
+    forwarded: settings['xfwd'] === true ? 'append' : 'none',
+    ...(settings['ws'] === false ? { upgrade: false } : {}),
+    failure: { status: 502, body: 'Bad gateway.', contentType: 'text/html' },
+  }
+  return { forward, policies }
+}
+
+// --- backends --------------------------------------------------------------------------------------------------------
+
+interface TargetOf {
+  readonly id: string
+  readonly url: URL
+}
+
+/**
+ * URLs that differ in host and port only are endpoints of one backend; those with paths or protocols of their own are
+ * backends of equal weight, so that each gets its path.
+ */
+function makeBackends(
+  name: string,
+  urls: readonly URL[],
+  tls: TlsSettings | undefined,
+  proxies: Proxies,
+  context: Context,
+): readonly TargetOf[] {
+  const groups = new Map<string, URL[]>()
+  const alike = new Set(urls.map((url) => `${url.protocol} ${url.pathname}${url.search}`)).size <= 1
+  for (const [index, url] of urls.entries()) {
+    // over TLS the name belongs to the backend: it is what is verified
+    const key = alike && url.protocol !== 'https:' ? '' : String(index)
+    groups.set(key, [...(groups.get(key) ?? []), url])
+  }
+  return [...groups].map(([key, members], index) => {
+    const [first] = members
+    if (first === undefined) throw new Error('a group of addresses is empty')
+    const suffix = tls === undefined || first.protocol !== 'https:' ? '' : tls.suffix
+    const id = `${sourceName}/${name}${groups.size > 1 ? `/${key === '' ? index : key}` : ''}${suffix}`
+    const origin = context.gateway.origin(['serviceEndpoints', name], `service endpoint ${name}`)
+    if (!proxies.backends.has(id)) {
+      proxies.backends.set(id, {
+        id,
+        protocol: 'http1',
+        ...(first.protocol === 'https:'
+          ? { tls: { serverName: hostOf(first), ...tls?.tls, trust: tls?.tls.trust ?? { kind: 'system' } } }
+          : {}),
+        unavailableStatus: 502,
+        origin,
+      })
+      proxies.endpoints.set(id, {
+        backend: id,
+        addresses: members.map((url) => ({ host: hostOf(url), port: portOf(url) })),
+      })
+    }
+    return { id, url: first }
+  })
+}
+
+function hostOf(url: URL): string {
+  return url.hostname.startsWith('[') ? url.hostname.slice(1, -1) : url.hostname
+}
+
+function portOf(url: URL): number {
+  if (url.port !== '') return Number(url.port)
+  return url.protocol === 'https:' ? 443 : 80
+}
+
+interface TlsSettings {
+  readonly tls: BackendTls
+  /** Told apart from the same service with other settings. */
+  readonly suffix: string
+}
+
+function tlsSettings(context: Context, settings: Mapping, proxies: Proxies, options: ProxyOptions): TlsSettings {
+  const target = isMapping(settings['target']) ? settings['target'] : settings
+  const { keyFile, certFile, caFile } = target
+  const parts: string[] = []
+  let clientCertificate: string | undefined
+  if (typeof keyFile === 'string' && typeof certFile === 'string') {
+    const path = [...options.path, 'action']
+    const key = fileText(context, keyFile, path)
+    const certificate = fileText(context, certFile, path)
+    clientCertificate = `${sourceName}/client/${certFile}`
+    parts.push(certFile)
+    if (key !== undefined && certificate !== undefined) {
+      proxies.certificates.set(clientCertificate, {
+        id: clientCertificate,
+        certificate,
+        key: new Secret(key),
+        hosts: [],
+        origin: context.gateway.origin(path, options.object),
+      })
+    }
+  }
+  let trust: BackendTls['trust'] = { kind: 'system' }
+  if (settings['secure'] === false) {
+    trust = { kind: 'none' }
+    parts.push('unverified')
+  } else if (typeof caFile === 'string') {
+    const certificate = fileText(context, caFile, [...options.path, 'action'])
+    const id = `${sourceName}/ca/${caFile}`
+    trust = { kind: 'ca', certificates: [id] }
+    parts.push(caFile)
+    if (certificate !== undefined) {
+      proxies.certificates.set(id, { id, certificate, origin: context.gateway.origin(options.path, options.object) })
+    }
+  }
+  return {
+    tls: { trust, ...(clientCertificate === undefined ? {} : { clientCertificate }) },
+    suffix: parts.length === 0 ? '' : `#${parts.join(',')}`,
+  }
+}
+
+// --- policies --------------------------------------------------------------------------------------------------------
+
+function use(policy: string, config: unknown, options: ProxyOptions, context: Context): PolicyUse {
+  return { policy, config, origin: context.gateway.origin(options.path, options.object) }
+}
+
+function pathUse(url: URL, settings: Mapping, options: ProxyOptions, context: Context): PolicyUse {
+  const prepend = settings['prependPath'] === false || url.pathname === '/' ? '' : url.pathname
+  return use(
+    'proxy-path',
+    {
+      strip: settings['stripPath'] === true ? stripConfig(options.strip) : { kind: 'none' },
+      request: settings['ignorePath'] === true ? 'ignore' : 'join',
+      prepend,
+      query: settings['prependPath'] === false ? '' : url.search.slice(1),
+      slashes: 'collapse',
+    },
+    options,
+    context,
+  )
+}
+
+function stripConfig(strip: Strip): unknown {
+  switch (strip.kind) {
+    case 'nothing':
+      return { kind: 'none' }
+    case 'everything':
+      return { kind: 'path' }
+    case 'characters':
+    case 'match':
+      return strip
+  }
+}
+
+function requestUses(settings: Mapping, options: ProxyOptions, context: Context): readonly PolicyUse[] {
+  const fields = new Map<string, { name: string; value: unknown }>()
+  fields.set('eg-request-id', { name: 'eg-request-id', value: { fact: 'exchange-id' } })
+  const auth = settings['auth']
+  if (typeof auth === 'string') {
+    const value = `Basic ${Buffer.from(auth).toString('base64')}`
+    fields.set('authorization', { name: 'authorization', value })
+  }
+  if (isMapping(settings['headers'])) {
+    for (const [name, value] of Object.entries(settings['headers'])) {
+      fields.set(name.toLowerCase(), { name, value: listOf(value).map(String).join(', ') })
+    }
+  }
+  return [use('headers', { request: { set: [...fields.values()] } }, options, context)]
+}
+
+function responseUses(
+  settings: Mapping,
+  addresses: readonly URL[],
+  options: ProxyOptions,
+  context: Context,
+): readonly PolicyUse[] {
+  const uses: PolicyUse[] = []
+  const cookies = {
+    ...rewriteTable('domain', settings['cookieDomainRewrite']),
+    ...rewriteTable('path', settings['cookiePathRewrite']),
+  }
+  if (Object.keys(cookies).length > 0) uses.push(use('rewrite-cookies', cookies, options, context))
+  const hostRewrite = settings['hostRewrite']
+  const scheme = settings['protocolRewrite']
+  const host =
+    typeof hostRewrite === 'string'
+      ? { kind: 'set', name: hostRewrite }
+      : settings['autoRewrite'] === true
+        ? { kind: 'client' }
+        : undefined
+  if (host !== undefined || typeof scheme === 'string') {
+    const config = {
+      backends: [...new Set(addresses.map((url) => url.host))],
+      ...(host === undefined ? {} : { host }),
+      ...(typeof scheme === 'string' ? { scheme: scheme.replace(/:$/, '') } : {}),
+    }
+    uses.push(use('rewrite-location', config, options, context))
+  }
+  // nearest to the backend: the others see the answer that was found at the end
+  if (settings['followRedirects'] === true) uses.push(use('follow-redirects', {}, options, context))
+  return uses
+}
+
+/** `false` or absent: nothing. A text: for every cookie. A mapping: from what stands there to what shall. */
+function rewriteTable(kind: 'domain' | 'path', given: unknown): Readonly<Record<string, unknown>> {
+  if (typeof given === 'string') return { [kind]: { '*': given } }
+  if (!isMapping(given)) return {}
+  return {
+    [kind]: Object.fromEntries(Object.entries(given).map(([from, to]) => [from, to === null ? '' : String(to)])),
+  }
+}
+
+function milliseconds(value: unknown): number | undefined {
+  const number = typeof value === 'string' ? Number(value) : value
+  return typeof number === 'number' && Number.isFinite(number) && number > 0 ? Math.ceil(number) : undefined
+}
+
+function smallest(left: number | undefined, right: number | undefined): number | undefined {
+  if (left === undefined || right === undefined) return left ?? right
+  return Math.min(left, right)
+}
+
+// --- what has no meaning here ----------------------------------------------------------------------------------------
+
+const understood = new Set(
+  Object.keys((policySchemas['proxy']?.['properties'] ?? {}) as Mapping).concat(
+    ['headers', 'cookieDomainRewrite', 'cookiePathRewrite', 'timeout', 'proxyTimeout', 'target', 'proxyOptions', 'ws'],
+    ['keyFile', 'certFile', 'caFile'],
+  ),
+)
+
+const without: Readonly<Record<string, string>> = {
+  localAddress: 'the system chooses the address that requests leave from',
+  agent: 'connections to services are kept and shared by the gateway',
+  buffer: 'a policy cannot replace the body by this option; use request-transformer',
+  selfHandleResponse: 'answers always go to the client',
+  forward: 'use a second route, or a policy that mirrors',
+  ssl: 'the listener is said under https',
+}
+
+function reportUnsupported(context: Context, settings: Mapping, options: ProxyOptions): void {
+  const path = [...options.path, 'action']
+  if (settings['proxyUrl'] !== undefined) {
+    complain(
+      context,
+      [...path, 'proxyUrl'],
+      {
+        code: 'proxy-url',
+        severity: 'error',
+        message: `${options.object}: proxyUrl asks for a proxy between gateway and service, which there is not`,
+        hint: 'name the proxy as the serviceEndpoint where it is a reverse proxy; otherwise open the way to the service',
+      },
+      options.object,
+    )
+  }
+  for (const key of Object.keys(settings)) {
+    if (understood.has(key)) continue
+    const reason = without[key]
+    const guess = reason === undefined ? nearest(key, [...understood]) : undefined
+    complain(
+      context,
+      [...path, key],
+      {
+        code: 'proxy-option',
+        severity: 'warning',
+        message: `${options.object}: the proxy option ${key} has no effect`,
+        hint: reason ?? (guess === undefined ? undefined : `did you mean ${guess}?`),
+      },
+      options.object,
+    )
+  }
+}

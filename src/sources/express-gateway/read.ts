@@ -1,0 +1,110 @@
+/** A folder → worlds: what it holds now, and again after each change of it or of a file that it names. Effect. */
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import type { Place } from '../source.ts'
+import { watchFolders } from './changes.ts'
+import { referencedFiles } from './references.ts'
+import { modelNames, type ModelName, type TextFile, type World } from './world.ts'
+
+/**
+ * With EG_DISABLE_CONFIG_WATCH set to anything, once. A file that vanished or cannot be read is in the world as such.
+ * Two worlds that follow each other are never the same.
+ */
+export async function* read(place: Place, signal: AbortSignal): AsyncGenerator<World> {
+  if (place.kind !== 'folder') throw new Error('Express Gateway is read from a folder')
+  const folder = resolve(place.path)
+  let world = await readWorld(folder, place.environment)
+  yield world
+  if ((place.environment['EG_DISABLE_CONFIG_WATCH'] ?? '') !== '') return
+  const polling = (place.environment['CHOKIDAR_USEPOLLING'] ?? '') !== ''
+  while (!signal.aborted) {
+    const folders = foldersOf(world)
+    const changes = watchFolders(folders, signal, { stillMs: 50, ...(polling ? { pollMs: 1000 } : {}) })
+    try {
+      // watched first, then read: what changed in between is not missed
+      for (let tick = true; tick; tick = await next(changes.ticks)) {
+        const again = await readWorld(folder, place.environment)
+        if (same(world, again)) continue
+        world = again
+        yield world
+        if (!equalLists(foldersOf(world), folders)) break
+      }
+    } finally {
+      changes.close()
+    }
+  }
+}
+
+async function next(ticks: AsyncIterator<void>): Promise<boolean> {
+  return (await ticks.next()).done !== true
+}
+
+/** Does this folder hold an Express Gateway configuration? */
+export async function recognise(folder: string): Promise<boolean> {
+  for (const name of ['gateway.config.yml', 'gateway.config.json']) {
+    const found = await stat(join(folder, name)).catch(() => undefined)
+    if (found?.isFile() === true) return true
+  }
+  return false
+}
+
+export async function readWorld(folder: string, environment: World['environment']): Promise<World> {
+  const [gateway, system, users, applications, credentials] = await Promise.all([
+    readConfig(folder, 'gateway.config'),
+    readConfig(folder, 'system.config'),
+    ...modelNames.map((name) => readText(join(folder, 'models', `${name}.json`), `models/${name}.json`)),
+  ])
+  if (gateway === undefined || system === undefined) throw new Error('a file was not read')
+  const missing = (name: ModelName): TextFile => ({ kind: 'missing', name: `models/${name}.json` })
+  const models: World['models'] = {
+    users: users ?? missing('users'),
+    applications: applications ?? missing('applications'),
+    credentials: credentials ?? missing('credentials'),
+  }
+  const names = referencedFiles({ gateway, system, environment })
+  const files = await Promise.all(names.map(async (name) => [name, await readNamed(folder, name)] as const))
+  return { folder, environment, gateway, system, models, files: Object.fromEntries(files) }
+}
+
+/** `.yml` is tried first, then `.json`. */
+async function readConfig(folder: string, name: string): Promise<TextFile> {
+  const yaml = await readText(join(folder, `${name}.yml`), `${name}.yml`)
+  if (yaml.kind === 'text') return yaml
+  const json = await readText(join(folder, `${name}.json`), `${name}.json`)
+  return json.kind === 'missing' ? yaml : json
+}
+
+/** A relative path counts from the working directory, as it always did, and else from the folder. */
+async function readNamed(folder: string, name: string): Promise<TextFile> {
+  const first = await readText(resolve(name), name)
+  if (first.kind !== 'missing' || isAbsolute(name)) return first
+  return readText(join(folder, name), name)
+}
+
+async function readText(path: string, name: string): Promise<TextFile> {
+  try {
+    return { kind: 'text', name, text: await readFile(path, 'utf8') }
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return { kind: 'missing', name }
+    return { kind: 'unreadable', name, reason: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+function foldersOf(world: World): readonly string[] {
+  const folders = new Set([world.folder, join(world.folder, 'models')])
+  for (const name of Object.keys(world.files)) {
+    folders.add(dirname(resolve(name)))
+    if (!isAbsolute(name)) folders.add(dirname(join(world.folder, name)))
+  }
+  return [...folders]
+}
+
+function same(left: World, right: World): boolean {
+  const key = ({ gateway, system, models, files }: World): string => JSON.stringify([gateway, system, models, files])
+  return key(left) === key(right)
+}
+
+function equalLists(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((item, index) => item === right[index])
+}

@@ -1,0 +1,176 @@
+/** An Express Gateway folder, as read → model, diagnostics, wishes. Pure. */
+import { hasErrors, type Diagnostic } from '../../model/diagnostic.ts'
+import { emptyModel, type Model, type PolicyUse } from '../../model/model.ts'
+import type { Translation } from '../source.ts'
+import { parseFile, type Document, type Path } from './document.ts'
+import { translateListeners } from './listeners.ts'
+import { apiEndpointsOf, isMapping, listOf, pipelinesOf, serviceEndpointsOf, type Mapping } from './normalise.ts'
+import type { Proxies } from './proxy.ts'
+import { complain, complainSystem, nearest, type Complaint, type Context } from './report.ts'
+import { translateRoutes } from './routes.ts'
+import { gatewaySchema, knownKeys, openKeys, systemSchema } from './schemas.ts'
+import { validate } from './validate.ts'
+import { pluginsOf, translateWishes, type Plugins } from './wishes.ts'
+import type { World } from './world.ts'
+
+const translations = new WeakMap<World, Translation>()
+
+export function translate(world: World): Translation {
+  let translation = translations.get(world)
+  if (translation === undefined) {
+    translation = translateFresh(world)
+    translations.set(world, translation)
+  }
+  return translation
+}
+
+function translateFresh(world: World): Translation {
+  const gateway = parseFile(world.gateway, world.environment)
+  const system = parseSystem(world)
+  const context: Context = { world, gateway, system, diagnostics: [...gateway.diagnostics, ...system.diagnostics] }
+  if (hasErrors(context.diagnostics)) return refused(context)
+
+  const config = validated(context, gateway, gatewaySchema, complain)
+  const systemConfig = validated(context, system, systemSchema, complainSystem)
+  if (config === undefined || systemConfig === undefined) return refused(context)
+  reportKeys(context, config)
+
+  const plugins = pluginsOf(context, systemConfig)
+  const whitelist = new Set(listOf(config['policies']).map(String))
+  const { listeners, certificates } = translateListeners(context, config, listenerPolicies(context, whitelist, plugins))
+  const proxies: Proxies = {
+    services: serviceEndpointsOf(config),
+    backends: new Map(),
+    endpoints: new Map(),
+    certificates: new Map(),
+  }
+  const pipelines = pipelinesOf(config)
+  const routes = translateRoutes(context, {
+    apiEndpoints: apiEndpointsOf(config),
+    pipelines,
+    whitelist,
+    listeners: listeners.map((listener) => listener.id),
+    proxies,
+    system: systemConfig,
+    plugins: plugins.wishes.length > 0,
+    builtIn: plugins.builtIn,
+  })
+  const wishes = translateWishes(context, { gateway: config, system: systemConfig, pipelines, plugins: plugins.wishes })
+  const model: Model = {
+    ...emptyModel,
+    listeners,
+    routes,
+    backends: [...proxies.backends.values()],
+    endpoints: [...proxies.endpoints.values()],
+    certificates: [...certificates, ...proxies.certificates.values()],
+  }
+  const diagnostics = once(context.diagnostics)
+  return { model, diagnostics, statuses: [], wishes, ...(hasErrors(diagnostics) ? { refused: true } : {}) }
+}
+
+function refused(context: Context): Translation {
+  return { model: emptyModel, diagnostics: once(context.diagnostics), statuses: [], refused: true }
+}
+
+/** A folder without system.config runs with the defaults of everything. */
+function parseSystem(world: World): Document {
+  if (world.system.kind !== 'missing') return parseFile(world.system, world.environment)
+  return { ...parseFile({ ...world.system, kind: 'text', text: '{}' }, world.environment), diagnostics: [] }
+}
+
+function validated(
+  context: Context,
+  document: Document,
+  schema: Mapping,
+  say: (context: Context, path: Path, complaint: Complaint) => void,
+): Mapping | undefined {
+  const { value, issues } = validate(schema, document.value)
+  for (const issue of issues) {
+    say(context, issue.path, {
+      code: 'schema',
+      severity: 'error',
+      message: `${document.file}${pointer(issue.path)} ${issue.message}`,
+    })
+  }
+  return isMapping(value) && issues.length === 0 ? value : undefined
+}
+
+function pointer(path: Path): string {
+  return path.length === 0 ? '' : ` ${path.map(String).join('.')}`
+}
+
+/** Before every route, in this order: who is nobody yet is called nothing, then what answers for the gateway itself. */
+function listenerPolicies(context: Context, whitelist: ReadonlySet<string>, plugins: Plugins): readonly PolicyUse[] {
+  const uses: PolicyUse[] = [
+    { policy: 'strip-identity', config: { headers: ['eg-consumer-id'] }, origin: context.gateway.origin([]) },
+  ]
+  for (const path of plugins.healthchecks) {
+    uses.push({ policy: 'healthcheck', config: { path }, origin: context.system.origin(['plugins', 'healthcheck']) })
+  }
+  if (whitelist.has('oauth2')) {
+    uses.push({ policy: 'oauth2-server', config: {}, origin: context.gateway.origin(['policies']) })
+  }
+  if (plugins.wishes.length > 0) {
+    uses.push({ policy: 'plugin-routes', config: {}, origin: context.system.origin(['plugins']) })
+  }
+  return uses
+}
+
+// --- keys ------------------------------------------------------------------------------------------------------------
+
+/** Unknown keys are legal in Express Gateway; they are said all the same, since nobody reads them. */
+function reportKeys(context: Context, config: Mapping): void {
+  for (const [place, known] of Object.entries(knownKeys)) {
+    for (const [path, mapping] of placesOf(config, place)) {
+      for (const key of Object.keys(mapping)) {
+        if (known.includes(key)) continue
+        const guess = nearest(key, known)
+        const where = path.length === 0 ? '' : ` in ${path.join('.')}`
+        complain(context, [...path, key], {
+          code: 'unknown-key',
+          severity: 'warning',
+          message: `nobody reads the key ${key}${where}`,
+          hint: guess === undefined ? `known are ${known.join(', ')}` : `did you mean ${guess}?`,
+        })
+      }
+    }
+  }
+  for (const [place, known] of Object.entries(openKeys)) {
+    for (const [path, mapping] of placesOf(config, place)) {
+      for (const key of Object.keys(mapping)) {
+        const guess = known.includes(key) ? undefined : nearest(key, known)
+        if (guess === undefined) continue
+        complain(context, [...path, key], {
+          code: 'unknown-key',
+          severity: 'warning',
+          message: `${path.join('.')} has a property ${key} of its own, which changes nothing`,
+          hint: `did you mean ${guess}?`,
+        })
+      }
+    }
+  }
+}
+
+function placesOf(config: Mapping, place: string): readonly (readonly [Path, Mapping])[] {
+  let found: (readonly [Path, unknown])[] = [[[], config]]
+  for (const part of place === '' ? [] : place.split('.')) {
+    found = found.flatMap(([path, value]): (readonly [Path, unknown])[] => {
+      if (part === '#')
+        return Array.isArray(value) ? value.map((one: unknown, at) => [[...path, at], one] as const) : []
+      if (part !== '*') return isMapping(value) ? [[[...path, part], value[part]]] : []
+      return isMapping(value) ? Object.entries(value).map(([key, one]) => [[...path, key], one] as const) : []
+    })
+  }
+  return found.filter((entry): entry is [Path, Mapping] => isMapping(entry[1]))
+}
+
+/** A pipeline that serves many routes is looked at for each of them; its mistakes are said once. */
+function once(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const seen = new Set<string>()
+  return diagnostics.filter((diagnostic) => {
+    const key = JSON.stringify([diagnostic.code, diagnostic.message, diagnostic.origin])
+    if (seen.has(key)) return false
+    seen.add(key)
+    return true
+  })
+}

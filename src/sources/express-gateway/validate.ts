@@ -1,0 +1,98 @@
+/** A value and its JSON schema → the value with defaults and coerced types, and what is wrong with it. Pure. */
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import addFormats from 'ajv-formats'
+import type { Path } from './document.ts'
+import type { Schema } from './schemas.ts'
+
+export interface Issue {
+  readonly path: Path
+  /** In the words that Express Gateway's users know: `should have required property 'url'`. */
+  readonly message: string
+}
+
+export interface Validation {
+  /** A copy, with defaults written into it and types coerced where that loses nothing. */
+  readonly value: unknown
+  /** One for each place, in the order of the schema. */
+  readonly issues: readonly Issue[]
+}
+
+const ajv = new Ajv({ strict: false, allErrors: true, useDefaults: true, coerceTypes: true, validateFormats: true })
+addFormats.default(ajv)
+const compiled = new WeakMap<Schema, ValidateFunction>()
+
+export function validate(schema: Schema, given: unknown): Validation {
+  let check = compiled.get(schema)
+  if (check === undefined) {
+    // without its $id: the same schema may be compiled in another copy, and a name may be given only once
+    const { $id: _id, ...anonymous } = schema
+    check = ajv.compile(anonymous)
+    compiled.set(schema, check)
+  }
+  const holder = { value: copy(given) }
+  if (check(holder.value)) return { value: holder.value, issues: [] }
+  const places = new Map<string, { path: Path; messages: string[] }>()
+  for (const error of check.errors ?? []) {
+    const path = pathOf(error.instancePath)
+    const key = error.instancePath
+    const place = places.get(key) ?? { path, messages: [] }
+    places.set(key, place)
+    const message = wordsOf(error)
+    if (!place.messages.includes(message)) place.messages.push(message)
+  }
+  const issues = [...places.values()].map(({ path, messages }) => ({ path, message: messages.join(', ') }))
+  return { value: holder.value, issues }
+}
+
+/** All issues in one line as ajv 6 wrote them: `data.pipelines['p'] should have required property 'policies'`. */
+export function printIssues(issues: readonly Issue[]): string {
+  return issues.map(({ path, message }) => `data${accessors(path)} ${message}`).join(', ')
+}
+
+/** Below a map whose keys users choose stands `['key']`, else `.key`: at the second level of the configuration. */
+function accessors(path: Path): string {
+  return path
+    .map((part, depth) => {
+      if (typeof part === 'number') return `[${part}]`
+      return depth === 1 || !/^\w+$/.test(part) ? `['${part}']` : `.${part}`
+    })
+    .join('')
+}
+
+function pathOf(pointer: string): Path {
+  if (pointer === '') return []
+  return pointer
+    .slice(1)
+    .split('/')
+    .map((part) => {
+      const plain = part.replaceAll('~1', '/').replaceAll('~0', '~')
+      return /^\d+$/.test(plain) ? Number(plain) : plain
+    })
+}
+
+function wordsOf(error: ErrorObject): string {
+  const parameters = error.params as Readonly<Record<string, unknown>>
+  switch (error.keyword) {
+    case 'enum': {
+      const allowed = (parameters['allowedValues'] as readonly unknown[]).map(String).join(', ')
+      return `should be equal to one of the allowed values: ${allowed}`
+    }
+    case 'minProperties':
+      return `should NOT have fewer than ${String(parameters['limit'])} properties`
+    case 'uniqueItems':
+      return 'should NOT have duplicate items'
+    case 'oneOf':
+      return 'should match exactly one schema in oneOf'
+    case 'anyOf':
+      return 'should match some schema in anyOf'
+    default:
+      return (error.message ?? 'is not valid').replace(/^must /, 'should ')
+  }
+}
+
+/** Plain data is copied, a RegExp (from `!!js/regexp`) is kept. */
+function copy(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copy)
+  if (typeof value !== 'object' || value === null || value instanceof RegExp) return value
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copy(part)]))
+}

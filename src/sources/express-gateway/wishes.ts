@@ -1,0 +1,233 @@
+/** system.config, models and the admin section → what the process around the engine is asked for. Pure. */
+import type { PluginWish, StoreWish, Wishes } from '../source.ts'
+import { defaultModels } from './models.ts'
+import { isMapping, type Mapping, type Pipeline } from './normalise.ts'
+import { complain, complainSystem, fileText, type Context } from './report.ts'
+import type { Schema } from './schemas.ts'
+import { modelNames, type ModelName, type TextFile } from './world.ts'
+
+export interface WishesInput {
+  readonly gateway: Mapping
+  readonly system: Mapping
+  readonly pipelines: readonly Pipeline[]
+  /** Without those that are built in. */
+  readonly plugins: readonly PluginWish[]
+}
+
+export function translateWishes(context: Context, input: WishesInput): Wishes {
+  const system = withFiles(context, input.system)
+  const admin = adminOf(context, input.gateway)
+  return {
+    store: storeOf(system),
+    plugins: input.plugins,
+    ...(admin === undefined ? {} : { admin }),
+    expressGateway: {
+      folder: context.world.folder,
+      gatewayConfig: plainGateway(input.gateway, input.pipelines),
+      systemConfig: system,
+      models: Object.fromEntries(modelNames.map((name) => [name, modelOf(context, name)])),
+    },
+  }
+}
+
+function adminOf(context: Context, gateway: Mapping): { readonly address: string; readonly port: number } | undefined {
+  const { admin } = gateway
+  if (!isMapping(admin)) return undefined
+  const port = admin['port']
+  if (typeof port !== 'number') return undefined
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    complain(context, ['admin', 'port'], {
+      code: 'port',
+      severity: 'error',
+      message: `admin.port: ${port} is not a port`,
+      hint: 'a number from 1 to 65535; 0 lets the system choose',
+    })
+    return undefined
+  }
+  if (typeof admin['hostname'] === 'string') {
+    complain(context, ['admin', 'hostname'], {
+      code: 'deprecated',
+      severity: 'info',
+      message: 'admin.hostname is deprecated',
+      hint: 'write admin.host',
+    })
+    return { address: admin['hostname'], port }
+  }
+  return { address: String(admin['host'] ?? 'localhost'), port }
+}
+
+function storeOf(system: Mapping): StoreWish {
+  const db = isMapping(system['db']) ? system['db'] : {}
+  const redis = isMapping(db['redis']) ? db['redis'] : undefined
+  const crypto = isMapping(system['crypto']) ? system['crypto'] : {}
+  const tokens = Object.fromEntries(
+    ['accessTokens', 'refreshTokens', 'authorizationCodes', 'session'].flatMap((key) =>
+      isMapping(system[key]) ? [[key, system[key]]] : [],
+    ),
+  )
+  const common = {
+    namespace: typeof redis?.['namespace'] === 'string' ? redis['namespace'] : 'EG',
+    crypto: {
+      cipherKey: String(crypto['cipherKey'] ?? 'sensitiveKey'),
+      algorithm: String(crypto['algorithm'] ?? 'aes256'),
+      saltRounds: Number(crypto['saltRounds'] ?? 10),
+    },
+    tokens,
+  }
+  if (redis === undefined) return { kind: 'embedded', ...common }
+  const { emulate, namespace: _namespace, ...options } = redis
+  // emulation is a promise to keep nothing: tests and demonstrations count on a fresh start
+  return emulate === true ? { kind: 'memory', ...common } : { kind: 'redis', redis: options, ...common }
+}
+
+/** File names become what stands in the files: keys of the token issuer, TLS of Redis. */
+function withFiles(context: Context, system: Mapping): Mapping {
+  const result: Record<string, unknown> = { ...system }
+  const tokens = system['accessTokens']
+  if (isMapping(tokens) && typeof tokens['secretOrPrivateKeyFile'] === 'string') {
+    const text = fileText(
+      context,
+      tokens['secretOrPrivateKeyFile'],
+      ['accessTokens', 'secretOrPrivateKeyFile'],
+      context.system,
+    )
+    if (text !== undefined) result['accessTokens'] = { ...tokens, secretOrPrivateKey: text }
+  }
+  const db = system['db']
+  const redis = isMapping(db) && isMapping(db['redis']) ? db['redis'] : undefined
+  const tls = redis?.['tls']
+  if (isMapping(db) && redis !== undefined && isMapping(tls)) {
+    const { keyFile, certFile, caFile, ...rest } = tls
+    const material: Record<string, unknown> = { ...rest }
+    for (const [name, file] of Object.entries({ key: keyFile, cert: certFile, ca: caFile })) {
+      if (typeof file !== 'string') continue
+      const text = fileText(context, file, ['db', 'redis', 'tls', `${name}File`], context.system)
+      if (text !== undefined) material[name] = text
+    }
+    result['db'] = { ...db, redis: { ...redis, tls: material } }
+  }
+  return result
+}
+
+function modelOf(context: Context, name: ModelName): Schema {
+  const file = context.world.models[name]
+  if (file.kind === 'missing') return defaultModels[name]
+  const value = parseModel(context, file)
+  return value ?? defaultModels[name]
+}
+
+function parseModel(context: Context, file: TextFile): Schema | undefined {
+  let reason = file.kind === 'unreadable' ? file.reason : 'it is not a JSON schema'
+  if (file.kind === 'text') {
+    try {
+      const value: unknown = JSON.parse(file.text)
+      if (isMapping(value)) return value
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error)
+    }
+  }
+  context.diagnostics.push({
+    code: 'express-gateway/model',
+    severity: 'error',
+    message: `${file.name} cannot be used: ${reason}`,
+    hint: 'a JSON schema with the properties of the model',
+    origin: { source: 'express-gateway', file: file.name, line: 1 },
+  })
+  return undefined
+}
+
+// --- plugins ---------------------------------------------------------------------------------------------------------
+
+export interface Plugins {
+  /** To be loaded. */
+  readonly wishes: readonly PluginWish[]
+  /** Name of a policy that a plugin would bring → our policy that does the same. */
+  readonly builtIn: Readonly<Record<string, string>>
+  /** Paths that answer whether the gateway lives. */
+  readonly healthchecks: readonly string[]
+}
+
+/**
+ * The plugins that Gantry has built in are recognised by the package that everybody loads them from; somebody's own
+ * plugin of the same name is loaded as any other.
+ */
+export function pluginsOf(context: Context, system: Mapping): Plugins {
+  const wishes: PluginWish[] = []
+  const builtIn: Record<string, string> = {}
+  const healthchecks: string[] = []
+  const given = isMapping(system['plugins']) ? system['plugins'] : {}
+  for (const [name, settings] of Object.entries(given)) {
+    const own = isMapping(settings) ? settings : {}
+    const file = typeof own['package'] === 'string' ? own['package'] : undefined
+    if (isRewrite(name, file)) {
+      builtIn['rewrite'] = 'rewrite'
+      continue
+    }
+    if (isKargo(name, file)) {
+      const known = kargo(context, name, own, builtIn, healthchecks)
+      if (known) continue
+    }
+    wishes.push({
+      name,
+      ...(file === undefined ? {} : { package: file }),
+      settings: own,
+      from: context.world.folder,
+    })
+  }
+  return { wishes, builtIn, healthchecks }
+}
+
+function isRewrite(name: string, file: string | undefined): boolean {
+  return (file ?? name).replace(/^express-gateway-plugin-/, '') === 'rewrite'
+}
+
+function isKargo(name: string, file: string | undefined): boolean {
+  return file !== undefined && new RegExp(`^\\./plugins/${name.replace(/[^\w-]/g, '\\$&')}(?:\\.js)?$`).test(file)
+}
+
+function kargo(
+  context: Context,
+  name: string,
+  settings: Mapping,
+  builtIn: Record<string, string>,
+  healthchecks: string[],
+): boolean {
+  switch (name) {
+    case 'healthcheck':
+      healthchecks.push(typeof settings['endpointName'] === 'string' ? settings['endpointName'] : '/healthcheck')
+      return true
+    default:
+      complainSystem(context, ['plugins', name], {
+        code: 'plugin',
+        severity: 'info',
+        message: `the plugin ${name} is loaded from ${String(settings['package'])}`,
+      })
+      return false
+  }
+}
+
+/** As the Admin API and plugins see it: one spelling, lists as lists. */
+function plainGateway(gateway: Mapping, pipelines: readonly Pipeline[]): Mapping {
+  const { pipeline: _pipeline, apiEndpoint, ...rest } = gateway
+  return {
+    ...rest,
+    apiEndpoints: gateway['apiEndpoints'] ?? apiEndpoint ?? {},
+    serviceEndpoints: gateway['serviceEndpoints'] ?? {},
+    policies: gateway['policies'] ?? [],
+    pipelines: Object.fromEntries(
+      pipelines.map((pipeline) => [
+        pipeline.name,
+        {
+          ...pipeline.definition,
+          apiEndpoints: pipeline.apiEndpoints,
+          policies: pipeline.items.map((item) => ({
+            [item.policy]: item.steps.map(({ condition, action }) => ({
+              ...(condition === undefined ? {} : { condition }),
+              action,
+            })),
+          })),
+        },
+      ]),
+    ),
+  }
+}

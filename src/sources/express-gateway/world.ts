@@ -1,0 +1,22 @@
+/** What was read of an Express Gateway folder: texts, before anything is understood. Plain data. */
+
+/** A file's text, or why there is none. */
+export type TextFile =
+  | { readonly kind: 'text'; readonly name: string; readonly text: string }
+  | { readonly kind: 'missing'; readonly name: string }
+  | { readonly kind: 'unreadable'; readonly name: string; readonly reason: string }
+
+export interface World {
+  /** Absolute path of the folder; diagnostics name files relative to it. */
+  readonly folder: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly gateway: TextFile
+  readonly system: TextFile
+  readonly models: Readonly<Record<ModelName, TextFile>>
+  /** Files that the configuration names (keys, certificates), by the path as it is written there. */
+  readonly files: Readonly<Record<string, TextFile>>
+}
+
+export type ModelName = 'users' | 'applications' | 'credentials'
+
+export const modelNames: readonly ModelName[] = ['users', 'applications', 'credentials']
