@@ -3,6 +3,7 @@
  * next request. Parts that nobody has granted yet fail closed.
  */
 import type {
+  Authorizations,
   Cache,
   Counters,
   Events,
@@ -18,6 +19,7 @@ export interface ServiceParts {
   readonly identities: Identities
   readonly counters: Counters
   readonly cache: Cache
+  readonly authorizations: Authorizations | undefined
   readonly plugins: Plugins
 }
 
@@ -36,11 +38,15 @@ export function createLiveServices(options: LiveOptions): LiveServices {
     identities: closedIdentities,
     counters: closedCounters,
     cache: noCache,
+    authorizations: undefined,
     plugins: noPlugins,
   }
   return {
     ...options,
     now: () => Date.now(),
+    get authorizations() {
+      return parts.authorizations
+    },
     identities: {
       credential: (type, id) => parts.identities.credential(type, id),
       consumer: (id, lookup) => parts.identities.consumer(id, lookup),

@@ -13,11 +13,11 @@ const value = fc
   .map((text) => text.replaceAll(/[$\u0000]/g, ''))
 const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,12}$/)
 const { tree } = fc.letrec<{ tree: Directive[]; directive: Directive }>((tie) => ({
-  tree: fc.array(tie('directive'), { maxLength: 4, depthSize: 'small' }),
+  tree: fc.array(tie('directive'), { maxLength: 4 }),
   directive: fc.record({
     name,
     args: fc.array(value, { maxLength: 3 }),
-    block: fc.option(tie('tree'), { nil: undefined, depthSize: 'small' }),
+    block: fc.option(tie('tree'), { nil: undefined }),
     comment: fc.option(fc.string({ unit: 'binary' }), { nil: undefined }),
   }),
 }))
