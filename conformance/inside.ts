@@ -6,7 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import { type Program, startProgram } from './program.ts'
 import { builtSuite, suites } from './programs.ts'
-import { claimOf, flagsOf, judge, judgeOne, ownerOfLines, printCounts, printTable, readReport, type Result, resultOf } from './suite.ts'
+import {
+  claimOf,
+  flagsOf,
+  judge,
+  judgeOne,
+  ownerOfLines,
+  printCounts,
+  printTable,
+  readReport,
+  type Result,
+  resultOf,
+} from './suite.ts'
 
 const shape = z.strictObject({
   suite: z.enum(suites),
@@ -24,7 +35,13 @@ const shape = z.strictObject({
   parallel: z.number(),
   report: z.string().optional(),
   verbose: z.boolean(),
-  implementation: z.strictObject({ organization: z.string(), project: z.string(), url: z.string(), version: z.string(), contact: z.string() }),
+  implementation: z.strictObject({
+    organization: z.string(),
+    project: z.string(),
+    url: z.string(),
+    version: z.string(),
+    contact: z.string(),
+  }),
 })
 export type RunOptions = z.infer<typeof shape>
 
@@ -42,19 +59,26 @@ async function run(): Promise<boolean> {
   const began = Date.now()
   const { results, exit, tails } = await runSuite(controller)
   const complaints = verdict(results, exit)
-  for (const { test, outcome } of results) if (outcome === 'fail') console.log(`\n${test}\n${(tails.get(test) ?? []).join('\n')}`)
-  console.log(`\nsuite ${options.suite}, ${options.channel} channel, ${Math.round((Date.now() - began) / 1000)} s, whole output in ${options.folder}/suite.log`)
+  for (const { test, outcome } of results)
+    if (outcome === 'fail') console.log(`\n${test}\n${(tails.get(test) ?? []).join('\n')}`)
+  console.log(
+    `\nsuite ${options.suite}, ${options.channel} channel, ${Math.round((Date.now() - began) / 1000)} s, whole output in ${options.folder}/suite.log`,
+  )
   if (!options.test) console.log(printCounts(results))
   for (const complaint of complaints) console.log(`not conformant: ${complaint}`)
   if (complaints.length > 0) await explain(controller)
-  else console.log(options.test ? `${options.test}: passed` : 'conformant: every profile, every feature, nothing skipped')
+  else
+    console.log(options.test ? `${options.test}: passed` : 'conformant: every profile, every feature, nothing skipped')
   return complaints.length === 0
 }
 
 async function bringImplementation(): Promise<Program | undefined> {
-  for (const path of options.manifests) console.log((await output('kubectl', ['apply', '--server-side', '-f', path])).trimEnd())
+  for (const path of options.manifests)
+    console.log((await output('kubectl', ['apply', '--server-side', '-f', path])).trimEnd())
   if (options.install) console.log((await output('sh', ['-c', options.install])).trimEnd())
-  const controller = options.controller ? startProgram('sh', ['-c', `exec ${options.controller}`], `${options.folder}/controller.log`) : undefined
+  const controller = options.controller
+    ? startProgram('sh', ['-c', `exec ${options.controller}`], `${options.folder}/controller.log`)
+    : undefined
   if (controller) await createClass()
   return controller
 }
@@ -62,7 +86,12 @@ async function bringImplementation(): Promise<Program | undefined> {
 /** A controller that runs outside the cluster has no manifests that name its class. */
 async function createClass(): Promise<void> {
   const { gatewayClass: name, controllerName } = options
-  const object = { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'GatewayClass', metadata: { name }, spec: { controllerName } }
+  const object = {
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'GatewayClass',
+    metadata: { name },
+    spec: { controllerName },
+  }
   writeFileSync(`${options.folder}/class.json`, JSON.stringify(object))
   await output('kubectl', ['apply', '--server-side', '-f', `${options.folder}/class.json`])
 }
@@ -73,7 +102,11 @@ async function whyNotAccepted(controller: Program | undefined): Promise<string |
   let last = ''
   for (const end = Date.now() + options.acceptWithin * 1000; Date.now() < end; await sleep(200)) {
     if (controller && !controller.isRunning()) return `the controller ${await controller.ended}`
-    last = (await output('kubectl', ['get', 'gatewayclass', options.gatewayClass, '-o', `jsonpath=${path}`]).catch((error: Error) => error.message)).trim()
+    last = (
+      await output('kubectl', ['get', 'gatewayclass', options.gatewayClass, '-o', `jsonpath=${path}`]).catch(
+        (error: Error) => error.message,
+      )
+    ).trim()
     if (last.startsWith('True')) return undefined
   }
   return `GatewayClass ${options.gatewayClass} was not accepted within ${options.acceptWithin} s: ${last || 'no Accepted condition'}`
@@ -92,7 +125,13 @@ async function runSuite(controller: Program | undefined): Promise<SuiteRun> {
   rmSync(reportFile(), { force: true })
   const test = options.test ? { test: options.test } : {}
   const { gatewayClass, implementation, parallel } = options
-  const flags = flagsOf(claimOf(options.suite, options.channel), { gatewayClass, implementation, parallel, report: reportFile(), ...test })
+  const flags = flagsOf(claimOf(options.suite, options.channel), {
+    gatewayClass,
+    implementation,
+    parallel,
+    report: reportFile(),
+    ...test,
+  })
 
   const child = spawn(programs.test, flags, { cwd: options.folder, stdio: ['ignore', 'pipe', 'pipe'] })
   const log = createWriteStream(`${options.folder}/suite.log`)
@@ -105,7 +144,8 @@ async function runSuite(controller: Program | undefined): Promise<SuiteRun> {
     const result = resultOf(line)
     if (result) {
       results.push(result)
-      if (result.outcome !== 'skip') console.log(`${result.outcome}  ${result.seconds.toFixed(2).padStart(7)} s  ${result.test}`)
+      if (result.outcome !== 'skip')
+        console.log(`${result.outcome}  ${result.seconds.toFixed(2).padStart(7)} s  ${result.test}`)
     }
     const of = owner(line)
     if (of) tails.set(of, [...(tails.get(of) ?? []), line].slice(-30))
@@ -138,7 +178,9 @@ function verdict(results: readonly Result[], exit: number): readonly string[] {
 
 /** What a person would ask first. */
 async function explain(controller: Program | undefined): Promise<void> {
-  const pods = await output('kubectl', ['get', 'pods', '-A', '-o', 'wide', '--no-headers']).catch((error: Error) => error.message)
+  const pods = await output('kubectl', ['get', 'pods', '-A', '-o', 'wide', '--no-headers']).catch(
+    (error: Error) => error.message,
+  )
   const unready = pods.split('\n').filter((row) => row !== '' && !/ (\d+)\/\1 +Running /.test(row))
   if (unready.length > 0) console.error(`\nPods that are not ready:\n${unready.join('\n')}`)
   if (controller) console.error(`\nlast lines of the controller (${controller.log}):\n${controller.tail(20)}`)
@@ -155,7 +197,14 @@ function output(file: string, args: readonly string[]): Promise<string> {
     child.once('error', reject)
     child.once('close', (code) => {
       if (code === 0) resolve(Buffer.concat(out).toString())
-      else reject(new Error(`${file} ${args.join(' ')} ended with ${code}: ${Buffer.concat([...out, ...complaints]).toString().trim()}`))
+      else
+        reject(
+          new Error(
+            `${file} ${args.join(' ')} ended with ${code}: ${Buffer.concat([...out, ...complaints])
+              .toString()
+              .trim()}`,
+          ),
+        )
     })
   })
 }

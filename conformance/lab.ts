@@ -74,7 +74,8 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   const server = await startOnFreePorts(programs, folder, options)
   try {
     if (definitions) await server.kubectl(['apply', '--server-side', '-f', definitions])
-    if (definitions) await server.kubectl(['wait', '--for', 'condition=Established', '--timeout', '60s', 'crd', '--all'])
+    if (definitions)
+      await server.kubectl(['wait', '--for', 'condition=Established', '--timeout', '60s', 'crd', '--all'])
     for (const path of options.manifests ?? []) await server.kubectl(['apply', '--server-side', '-f', path])
     return server
   } catch (error) {
@@ -86,14 +87,22 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
 /** Why `startApiServer` would throw on this machine, or undefined. */
 export function whyNoApiServer(options: ApiServerOptions = {}): string | undefined {
   const suite = options.suite ?? 'v1.7.0'
-  const missing = !builtCluster() ? 'the control plane' : options.crds && options.crds !== 'none' && !builtSuite(suite) ? `the suite ${suite}` : undefined
+  const missing = !builtCluster()
+    ? 'the control plane'
+    : options.crds && options.crds !== 'none' && !builtSuite(suite)
+      ? `the suite ${suite}`
+      : undefined
   return missing && `${missing} of the lab is not built: \`npm run conformance -- build\` does it, once, in minutes`
 }
 
 // a free port may be taken by somebody else before etcd or the server binds it
 const tries = 5
 
-async function startOnFreePorts(programs: ClusterPrograms, folder: string, options: ApiServerOptions): Promise<ApiServer> {
+async function startOnFreePorts(
+  programs: ClusterPrograms,
+  folder: string,
+  options: ApiServerOptions,
+): Promise<ApiServer> {
   for (let left = tries; ; left--) {
     const [etcd, api] = (await freePorts(2)) as [number, number]
     try {
@@ -105,7 +114,12 @@ async function startOnFreePorts(programs: ClusterPrograms, folder: string, optio
   }
 }
 
-async function start(programs: ClusterPrograms, folder: string, ports: { etcd: number; api: number }, options: ApiServerOptions): Promise<ApiServer> {
+async function start(
+  programs: ClusterPrograms,
+  folder: string,
+  ports: { etcd: number; api: number },
+  options: ApiServerOptions,
+): Promise<ApiServer> {
   const adminToken = randomBytes(16).toString('hex')
   writeFileSync(`${folder}/tokens.csv`, `${adminToken},lab-admin,lab-admin,system:masters\n`, { mode: 0o600 })
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
@@ -124,10 +138,18 @@ async function start(programs: ClusterPrograms, folder: string, ports: { etcd: n
     await startServer()
     const ca = readFileSync(certificate, 'utf8')
     writeFileSync(kubeconfig, kubeconfigText(url, ca, adminToken), { mode: 0o600 })
-    if (options.controllers !== false) manager = startProgram(programs.controllerManager, managerFlags(folder), `${folder}/kube-controller-manager.log`)
+    if (options.controllers !== false)
+      manager = startProgram(programs.controllerManager, managerFlags(folder), `${folder}/kube-controller-manager.log`)
     const kubectl = runner(programs.kubectl, kubeconfig)
     return {
-      kubeconfig, url, port: ports.api, ca, certificate: { cert: ca, key: readFileSync(`${folder}/certs/apiserver.key`, 'utf8') }, adminToken, folder, kubectl,
+      kubeconfig,
+      url,
+      port: ports.api,
+      ca,
+      certificate: { cert: ca, key: readFileSync(`${folder}/certs/apiserver.key`, 'utf8') },
+      adminToken,
+      folder,
+      kubectl,
       kube: connect({ server: url, ca, token: adminToken }),
       async kubeconfigOf(namespace, serviceAccount) {
         const token = await kubectl(['create', 'token', '-n', namespace, serviceAccount, '--duration', '24h'])
@@ -166,41 +188,90 @@ async function start(programs: ClusterPrograms, folder: string, ports: { etcd: n
 }
 
 const etcdFlags = (folder: string, store: string): readonly string[] => [
-  '--data-dir', `${folder}/etcd`, '--unsafe-no-fsync', '--log-level', 'warn',
-  '--listen-client-urls', store, '--advertise-client-urls', store,
+  '--data-dir',
+  `${folder}/etcd`,
+  '--unsafe-no-fsync',
+  '--log-level',
+  'warn',
+  '--listen-client-urls',
+  store,
+  '--advertise-client-urls',
+  store,
   // a member that is alone meets no peers: any port will do
-  '--listen-peer-urls', 'http://127.0.0.1:0', '--initial-advertise-peer-urls', 'http://127.0.0.1:0', '--initial-cluster', 'default=http://127.0.0.1:0',
+  '--listen-peer-urls',
+  'http://127.0.0.1:0',
+  '--initial-advertise-peer-urls',
+  'http://127.0.0.1:0',
+  '--initial-cluster',
+  'default=http://127.0.0.1:0',
 ]
 
 const apiFlags = (folder: string, store: string, port: number, options: ApiServerOptions): readonly string[] => [
-  '--etcd-servers', store, '--cert-dir', `${folder}/certs`,
-  '--bind-address', '127.0.0.1', '--secure-port', String(port),
-  '--advertise-address', options.advertise ?? '127.0.0.1', '--endpoint-reconciler-type', 'none',
-  '--service-cluster-ip-range', '10.96.0.0/16', '--allow-privileged',
-  '--authorization-mode', options.rbac === false ? 'AlwaysAllow' : 'RBAC',
-  '--token-auth-file', `${folder}/tokens.csv`, '--service-account-issuer', 'https://lab.invalid',
-  '--service-account-key-file', `${folder}/sa.key`, '--service-account-signing-key-file', `${folder}/sa.key`,
-  '--kubelet-preferred-address-types', 'InternalIP',
+  '--etcd-servers',
+  store,
+  '--cert-dir',
+  `${folder}/certs`,
+  '--bind-address',
+  '127.0.0.1',
+  '--secure-port',
+  String(port),
+  '--advertise-address',
+  options.advertise ?? '127.0.0.1',
+  '--endpoint-reconciler-type',
+  'none',
+  '--service-cluster-ip-range',
+  '10.96.0.0/16',
+  '--allow-privileged',
+  '--authorization-mode',
+  options.rbac === false ? 'AlwaysAllow' : 'RBAC',
+  '--token-auth-file',
+  `${folder}/tokens.csv`,
+  '--service-account-issuer',
+  'https://lab.invalid',
+  '--service-account-key-file',
+  `${folder}/sa.key`,
+  '--service-account-signing-key-file',
+  `${folder}/sa.key`,
+  '--kubelet-preferred-address-types',
+  'InternalIP',
   // open watches are no reason to linger
-  '--shutdown-delay-duration', '0s', '--shutdown-watch-termination-grace-period', '0s',
+  '--shutdown-delay-duration',
+  '0s',
+  '--shutdown-watch-termination-grace-period',
+  '0s',
 ]
 
 const controllers = [
-  'deployment-controller', 'replicaset-controller', 'endpointslice-controller', 'namespace-controller',
-  'garbage-collector-controller', 'serviceaccount-controller', 'root-ca-certificate-publisher-controller',
+  'deployment-controller',
+  'replicaset-controller',
+  'endpointslice-controller',
+  'namespace-controller',
+  'garbage-collector-controller',
+  'serviceaccount-controller',
+  'root-ca-certificate-publisher-controller',
 ]
 
 const managerFlags = (folder: string): readonly string[] => [
-  '--kubeconfig', `${folder}/kubeconfig`, '--leader-elect=false', '--controllers', controllers.join(','),
-  '--root-ca-file', `${folder}/certs/apiserver.crt`, '--service-account-private-key-file', `${folder}/sa.key`,
+  '--kubeconfig',
+  `${folder}/kubeconfig`,
+  '--leader-elect=false',
+  '--controllers',
+  controllers.join(','),
+  '--root-ca-file',
+  `${folder}/certs/apiserver.crt`,
+  '--service-account-private-key-file',
+  `${folder}/sa.key`,
   // nobody asks it anything, and two labs side by side would want one port
-  '--secure-port', '0',
+  '--secure-port',
+  '0',
 ]
 
 /** A kubeconfig in JSON, which is YAML. */
 export function kubeconfigText(server: string, ca: string, token: string): string {
   const text = {
-    apiVersion: 'v1', kind: 'Config', 'current-context': 'lab',
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'lab',
     contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'lab' } }],
     clusters: [{ name: 'lab', cluster: { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') } }],
     users: [{ name: 'lab', user: { token } }],
@@ -211,10 +282,15 @@ export function kubeconfigText(server: string, ca: string, token: string): strin
 function runner(program: string, kubeconfig: string): ApiServer['kubectl'] {
   return (args, input) =>
     new Promise((resolve, reject) => {
-      const child = execFile(program, ['--kubeconfig', kubeconfig, ...args], { maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
-        if (error) reject(new Error(`kubectl ${args.join(' ')}: ${stderr.trim() || error.message}`))
-        else resolve(stdout)
-      })
+      const child = execFile(
+        program,
+        ['--kubeconfig', kubeconfig, ...args],
+        { maxBuffer: 1 << 28 },
+        (error, stdout, stderr) => {
+          if (error) reject(new Error(`kubectl ${args.join(' ')}: ${stderr.trim() || error.message}`))
+          else resolve(stdout)
+        },
+      )
       child.stdin?.end(input ?? '')
     })
 }
@@ -231,7 +307,12 @@ async function until(program: Program, holds: () => Promise<boolean>): Promise<v
 function isReady(url: string, token: string): Promise<boolean> {
   return new Promise((resolve) => {
     // the certificate is made by the server that is starting
-    const options = { rejectUnauthorized: false, headers: { authorization: `Bearer ${token}` }, timeout: 2000, agent: false as const }
+    const options = {
+      rejectUnauthorized: false,
+      headers: { authorization: `Bearer ${token}` },
+      timeout: 2000,
+      agent: false as const,
+    }
     const sent = request(`${url}/readyz`, options, (answer) => {
       answer.resume()
       resolve(answer.statusCode === 200)
@@ -250,7 +331,10 @@ async function compact(store: string): Promise<void> {
     return (await answer.json()) as { header?: { revision?: string } }
   }
   // one revision more: what a client saw last is then older than all that is left
-  await ask('/v3/kv/put', { key: Buffer.from('lab/history').toString('base64'), value: Buffer.from(String(Date.now())).toString('base64') })
+  await ask('/v3/kv/put', {
+    key: Buffer.from('lab/history').toString('base64'),
+    value: Buffer.from(String(Date.now())).toString('base64'),
+  })
   const { header } = await ask('/v3/kv/range', { key: Buffer.from('lab/history').toString('base64') })
   await ask('/v3/kv/compaction', { revision: header?.revision, physical: true })
 }

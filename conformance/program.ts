@@ -21,7 +21,12 @@ export interface Program {
 const running = new Set<ChildProcess>()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 
-export function startProgram(file: string, args: readonly string[], log: string, env: NodeJS.ProcessEnv = process.env): Program {
+export function startProgram(
+  file: string,
+  args: readonly string[],
+  log: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Program {
   const [command, ...rest] = endsWithParent([file, ...args])
   const output = openSync(log, 'a')
   const child = spawn(command!, rest, { stdio: ['ignore', output, output], env })

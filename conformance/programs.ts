@@ -1,7 +1,17 @@
 /** Versions → the lab's programs and resource definitions in the cache, built from Go modules where they are not there yet. */
 import { execFile, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -81,7 +91,8 @@ export async function buildSuite(suite: Suite, say: (line: string) => void): Pro
     await go.run(recipe.module, ['test', '-c', '-o', `${folder}/bin/conformance.test`, '.'])
     // the definitions travel inside the module
     const api = await go.run(recipe.module, ['list', '-m', '-f', '{{.Dir}}', 'sigs.k8s.io/gateway-api'])
-    for (const channel of ['standard', 'experimental']) copyDefinitions(`${api.trim()}/config/crd/${channel}`, `${folder}/crd/${channel}`)
+    for (const channel of ['standard', 'experimental'])
+      copyDefinitions(`${api.trim()}/config/crd/${channel}`, `${folder}/crd/${channel}`)
   })
   return suitePrograms(recipe)
 }
@@ -89,7 +100,10 @@ export async function buildSuite(suite: Suite, say: (line: string) => void): Pro
 /** Version of a module as a go.mod file requires it. */
 export function requiredVersion(goMod: string, module: string): string | undefined {
   for (const line of goMod.split('\n')) {
-    const [name, version] = line.trim().replace(/^require\s+/, '').split(/\s+/)
+    const [name, version] = line
+      .trim()
+      .replace(/^require\s+/, '')
+      .split(/\s+/)
     if (name === module && version?.startsWith('v')) return version
   }
   return undefined
@@ -97,7 +111,11 @@ export function requiredVersion(goMod: string, module: string): string | undefin
 
 function clusterRecipe(): Recipe {
   const module = `${here}/cluster`
-  return recipe(`Kubernetes ${moduleVersion(module, 'k8s.io/kubernetes')} control plane`, module, `cluster-${moduleVersion(module, 'k8s.io/kubernetes')}`)
+  return recipe(
+    `Kubernetes ${moduleVersion(module, 'k8s.io/kubernetes')} control plane`,
+    module,
+    `cluster-${moduleVersion(module, 'k8s.io/kubernetes')}`,
+  )
 }
 
 function suiteRecipe(suite: Suite): Recipe {
@@ -116,18 +134,32 @@ function moduleVersion(folder: string, module: string): string {
   return version
 }
 
-const isBuilt = ({ into, stamp }: Recipe): boolean => existsSync(`${into}/stamp`) && readFileSync(`${into}/stamp`, 'utf8') === stamp
+const isBuilt = ({ into, stamp }: Recipe): boolean =>
+  existsSync(`${into}/stamp`) && readFileSync(`${into}/stamp`, 'utf8') === stamp
 
 function clusterPrograms({ into }: Recipe): ClusterPrograms {
   const bin = `${into}/bin`
-  return { etcd: `${bin}/etcd`, apiServer: `${bin}/kube-apiserver`, controllerManager: `${bin}/kube-controller-manager`, kubectl: `${bin}/kubectl` }
+  return {
+    etcd: `${bin}/etcd`,
+    apiServer: `${bin}/kube-apiserver`,
+    controllerManager: `${bin}/kube-controller-manager`,
+    kubectl: `${bin}/kubectl`,
+  }
 }
 
 function suitePrograms({ into }: Recipe): SuitePrograms {
-  return { test: `${into}/bin/conformance.test`, echo: `${into}/bin/echo-basic`, definitions: (channel) => `${into}/crd/${channel}` }
+  return {
+    test: `${into}/bin/conformance.test`,
+    echo: `${into}/bin/echo-basic`,
+    definitions: (channel) => `${into}/crd/${channel}`,
+  }
 }
 
-async function build(recipe: Recipe, say: (line: string) => void, steps: (go: Go, folder: string) => Promise<void>): Promise<void> {
+async function build(
+  recipe: Recipe,
+  say: (line: string) => void,
+  steps: (go: Go, folder: string) => Promise<void>,
+): Promise<void> {
   if (isBuilt(recipe)) return
   const began = Date.now()
   say(`building: ${recipe.title} into ${recipe.into} (minutes when cold)`)
@@ -179,7 +211,10 @@ async function findGo(say: (line: string) => void): Promise<Go> {
 }
 
 async function isNewEnough(go: string): Promise<boolean> {
-  const version = await execute(go, ['env', 'GOVERSION']).then(({ stdout }) => stdout, () => '')
+  const version = await execute(go, ['env', 'GOVERSION']).then(
+    ({ stdout }) => stdout,
+    () => '',
+  )
   return Number(/^go1\.(\d+)/.exec(version)?.[1] ?? 0) >= goMinor
 }
 
@@ -197,7 +232,12 @@ function goAt(go: string, path: string): Go {
         child.on('error', reject)
         child.on('close', (code) => {
           if (code === 0) resolve(Buffer.concat(out).toString())
-          else reject(new Error(`go ${args[0]} in ${module} ended with ${code}:\n${Buffer.concat(complaints).toString().slice(-4000)}`))
+          else
+            reject(
+              new Error(
+                `go ${args[0]} in ${module} ended with ${code}:\n${Buffer.concat(complaints).toString().slice(-4000)}`,
+              ),
+            )
         })
       }),
   }

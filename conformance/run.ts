@@ -35,24 +35,47 @@ const checkout = resolve(here, '..')
 const say = (line: string) => console.error(`conformance: ${line}`)
 
 const suiteOption = () => new Option('--suite <version>', 'release of the suite').choices(suites).default('v1.7.0')
-const imagesOption = () => new Option('--images <file>', 'image map laid over conformance/images.json; may be repeated').argParser(collect).default([] as string[])
-const channelOption = (choices: readonly string[]) => new Option('--channel <channel>', 'resource definitions').choices(choices).default('standard')
+const imagesOption = () =>
+  new Option('--images <file>', 'image map laid over conformance/images.json; may be repeated')
+    .argParser(collect)
+    .default([] as string[])
+const channelOption = (choices: readonly string[]) =>
+  new Option('--channel <channel>', 'resource definitions').choices(choices).default('standard')
 
 const program = new Command('conformance')
   .enablePositionalOptions()
-  .description('Runs the official Gateway API conformance suite against Gantry, every feature claimed, in a cluster of processes. Exit status 0: conformant.')
+  .description(
+    'Runs the official Gateway API conformance suite against Gantry, every feature claimed, in a cluster of processes. Exit status 0: conformant.',
+  )
   .addOption(suiteOption())
   .addOption(channelOption(['standard', 'experimental']))
   .option('--test <name>', 'run this test only, by its short name; writes no report')
-  .option('--manifests <path>', 'what to apply to the cluster, file or folder; may be repeated (default: deploy/kubernetes)', collect)
-  .option('--install <command>', 'run this shell command in the lab instead of applying manifests; it has to end with 0')
-  .option('--controller <command>', 'run this shell command beside the cluster as controller, instead of manifests; KUBECONFIG is an administrator’s')
+  .option(
+    '--manifests <path>',
+    'what to apply to the cluster, file or folder; may be repeated (default: deploy/kubernetes)',
+    collect,
+  )
+  .option(
+    '--install <command>',
+    'run this shell command in the lab instead of applying manifests; it has to end with 0',
+  )
+  .option(
+    '--controller <command>',
+    'run this shell command beside the cluster as controller, instead of manifests; KUBECONFIG is an administrator’s',
+  )
   .addOption(imagesOption())
   .option('--gateway-class <name>', 'the GatewayClass under test', 'gantry')
-  .option('--controller-name <name>', 'controllerName of the class that --controller gets', 'gantry.dev/gateway-controller')
+  .option(
+    '--controller-name <name>',
+    'controllerName of the class that --controller gets',
+    'gantry.dev/gateway-controller',
+  )
   .option('--accept-within <seconds>', 'give up when the class is not accepted by then', seconds, 30)
   .option('--parallel <tests>', 'how many parallel tests run at a time', seconds, 4)
-  .option('--report <file>', 'where the report goes (default: conformance/report.yaml, for other suites and channels report-SUITE-CHANNEL.yaml)')
+  .option(
+    '--report <file>',
+    'where the report goes (default: conformance/report.yaml, for other suites and channels report-SUITE-CHANNEL.yaml)',
+  )
   .option('--verbose', 'print all that the suite prints', false)
   .option('--keep', 'leave the lab running afterwards, for --into', false)
   .option('--into <folder>', 'run in the lab that --keep left, whose folder it printed; installs nothing again')
@@ -77,7 +100,8 @@ program
     await buildSuite(suite, say)
     const server = await startApiServer({ crds: channel, suite })
     console.log(`export KUBECONFIG=${server.kubeconfig}`)
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void server.stop().then(() => process.exit(0)))
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.once(signal, () => void server.stop().then(() => process.exit(0)))
   })
 
 program
@@ -92,7 +116,9 @@ program
     const folder = mkdtempSync(join(tmpdir(), 'gantry-lab-'))
     const lab = startLab({ folder, images: imageMaps(images), suite, channel, stay: false }, command)
     say(`to get in: nsenter -t ${lab.pid} -n -m, KUBECONFIG=${folder}/kubeconfig`)
-    process.exit(await ended(lab))
+    const status = await ended(lab)
+    rmSync(folder, { recursive: true, force: true })
+    process.exit(status)
   })
 
 async function conformance(flags: Flags): Promise<number> {
@@ -107,7 +133,6 @@ async function conformance(flags: Flags): Promise<number> {
     suite,
     channel,
     folder,
-    manifests: [],
     ...implementation,
     gatewayClass: flags.gatewayClass,
     controllerName: flags.controllerName,
@@ -122,7 +147,8 @@ async function conformance(flags: Flags): Promise<number> {
   if (flags.into) return ended(enter(flags.into, inside))
   const lab = startLab({ folder, images: imageMaps(flags.images), suite, channel, stay: flags.keep }, inside)
   writeFileSync(`${folder}/lab.json`, JSON.stringify({ pid: lab.pid }))
-  if (flags.keep) say(`the lab stays; run a test in it with --into ${folder} --test NAME, get in with nsenter -t ${lab.pid} -n -m`)
+  if (flags.keep)
+    say(`the lab stays; run a test in it with --into ${folder} --test NAME, get in with nsenter -t ${lab.pid} -n -m`)
   const status = await ended(lab)
   if (status === 0) rmSync(folder, { recursive: true, force: true })
   else say(`logs stay in ${folder}`)
@@ -132,12 +158,17 @@ async function conformance(flags: Flags): Promise<number> {
 /** What is under test, or what is missing. */
 function implementationOf(flags: Flags): Pick<RunOptions, 'manifests' | 'install' | 'controller'> | string {
   if (flags.install || flags.controller) {
-    return { manifests: [...(flags.manifests ?? [])], ...(flags.install && { install: flags.install }), ...(flags.controller && { controller: flags.controller }) }
+    return {
+      manifests: [...(flags.manifests ?? [])],
+      ...(flags.install && { install: flags.install }),
+      ...(flags.controller && { controller: flags.controller }),
+    }
   }
   const manifests = (flags.manifests ?? [join(checkout, 'deploy/kubernetes')]).map((path) => resolve(path))
   const absent = manifests.find((path) => !existsSync(path))
   if (absent) return `nothing to test: ${absent} does not exist; see --manifests, --install and --controller`
-  if (!existsSync(join(checkout, 'dist/main.js')) && flags.images.length === 0) return 'the image gantry runs dist/main.js: `npm run build` first'
+  if (!existsSync(join(checkout, 'dist/main.js')) && flags.images.length === 0)
+    return 'the image gantry runs dist/main.js: `npm run build` first'
   return { manifests }
 }
 
@@ -158,7 +189,10 @@ function enter(folder: string, command: readonly string[]): ChildProcess {
   const { pid } = JSON.parse(readFileSync(`${folder}/lab.json`, 'utf8')) as { pid: number }
   const kubectl = builtCluster()?.kubectl ?? ''
   const env = { ...process.env, KUBECONFIG: `${folder}/kubeconfig`, PATH: `${dirname(kubectl)}:${process.env['PATH']}` }
-  return spawn('nsenter', ['-t', String(pid), '-n', '-m', '--', ...command], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+  return spawn('nsenter', ['-t', String(pid), '-n', '-m', '--', ...command], {
+    env,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
 }
 
 /** Waits for a lab; interrupting us ends it, since all its processes end with ours. */
@@ -183,7 +217,13 @@ const defaultReport = (suite: Suite, channel: Channel): string =>
 function identity(): RunOptions['implementation'] {
   const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string }
   // the suite wants an absolute address; until the project has a home this one is reserved (RFC 2606)
-  return { organization: 'gantry', project: 'gantry', url: 'https://gantry.example', version, contact: 'https://gantry.example/contact' }
+  return {
+    organization: 'gantry',
+    project: 'gantry',
+    url: 'https://gantry.example',
+    version,
+    contact: 'https://gantry.example/contact',
+  }
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -19,7 +19,11 @@ export interface Claim {
 }
 
 /** `features.yaml` → everything that can be claimed for a release on a channel. */
-export function claimOf(suite: Suite, channel: Channel, text = readFileSync(`${import.meta.dirname}/features.yaml`, 'utf8')): Claim {
+export function claimOf(
+  suite: Suite,
+  channel: Channel,
+  text = readFileSync(`${import.meta.dirname}/features.yaml`, 'utf8'),
+): Claim {
   const file = claimFile.parse(parse(text))
   const { tests, all, experimental } = file[suite]
   return channel === 'experimental'
@@ -82,7 +86,8 @@ export interface Result {
 
 /** A line of `go test -v` → the result of a whole test of the suite; its parts are not results of their own. */
 export function resultOf(line: string): Result | undefined {
-  const [, outcome, test, seconds] = /^\s*--- (PASS|FAIL|SKIP): TestConformance\/([^/\s]+) \(([\d.]+)s\)$/.exec(line) ?? []
+  const [, outcome, test, seconds] =
+    /^\s*--- (PASS|FAIL|SKIP): TestConformance\/([^/\s]+) \(([\d.]+)s\)$/.exec(line) ?? []
   if (!outcome || !test) return undefined
   return { test, outcome: outcome === 'PASS' ? 'pass' : outcome === 'FAIL' ? 'fail' : 'skip', seconds: Number(seconds) }
 }
@@ -117,20 +122,29 @@ export type Report = z.infer<typeof reportShape>
 export const readReport = (text: string): Report => reportShape.parse(parse(text))
 
 /** Results, report and exit status of a whole run → what stands against success; an empty list is success. */
-export function judge(claim: Claim, results: readonly Result[], report: Report | undefined, exit: number): readonly string[] {
+export function judge(
+  claim: Claim,
+  results: readonly Result[],
+  report: Report | undefined,
+  exit: number,
+): readonly string[] {
   const complaints: string[] = []
   const own = results.filter(({ test }) => !test.startsWith('Mesh'))
-  for (const { test, outcome } of own) if (outcome !== 'pass') complaints.push(`${test}: ${outcome === 'fail' ? 'failed' : 'skipped'}`)
+  for (const { test, outcome } of own)
+    if (outcome !== 'pass') complaints.push(`${test}: ${outcome === 'fail' ? 'failed' : 'skipped'}`)
   const passed = own.filter(({ outcome }) => outcome === 'pass').length
-  if (passed !== claim.tests) complaints.push(`${passed} tests passed of the ${claim.tests} that suite ${claim.suite} has`)
+  if (passed !== claim.tests)
+    complaints.push(`${passed} tests passed of the ${claim.tests} that suite ${claim.suite} has`)
   if (exit !== 0) complaints.push(`the suite ended with ${exit}`)
   return report ? [...complaints, ...judgeReport(claim, report)] : [...complaints, 'the suite wrote no report']
 }
 
 function judgeReport(claim: Claim, report: Report): readonly string[] {
   const complaints: string[] = []
-  if (report.gatewayAPIVersion !== claim.suite) complaints.push(`report: version ${report.gatewayAPIVersion}, not ${claim.suite}`)
-  if (report.gatewayAPIChannel !== claim.channel) complaints.push(`report: channel ${report.gatewayAPIChannel}, not ${claim.channel}`)
+  if (report.gatewayAPIVersion !== claim.suite)
+    complaints.push(`report: version ${report.gatewayAPIVersion}, not ${claim.suite}`)
+  if (report.gatewayAPIChannel !== claim.channel)
+    complaints.push(`report: channel ${report.gatewayAPIChannel}, not ${claim.channel}`)
   for (const name of claim.profiles) {
     const profile = report.profiles?.find((it) => it.name === name)
     for (const part of ['core', 'extended'] as const) {
@@ -155,7 +169,11 @@ export function judgeOne(test: string, results: readonly Result[], exit: number)
 export function printTable(results: readonly Result[]): string {
   const own = results.filter(({ test }) => !test.startsWith('Mesh'))
   const rows = [...own].sort((a, b) => b.seconds - a.seconds || a.test.localeCompare(b.test))
-  return ['test\toutcome\tseconds', ...rows.map(({ test, outcome, seconds }) => `${test}\t${outcome}\t${seconds.toFixed(2)}`), ''].join('\n')
+  return [
+    'test\toutcome\tseconds',
+    ...rows.map(({ test, outcome, seconds }) => `${test}\t${outcome}\t${seconds.toFixed(2)}`),
+    '',
+  ].join('\n')
 }
 
 /** Results → `N passed, N failed, N skipped`. */

@@ -22,18 +22,26 @@ export function whyNoLab(): string | undefined {
   if (process.platform !== 'linux') return `a cluster of processes needs Linux, this is ${process.platform}`
   if (process.getuid?.() !== 0) return 'a cluster of processes needs root, for namespaces, mounts and NAT'
   const missing = missingTools(Object.keys(labTools))
-  return missing.length > 0 ? `not on PATH: ${missing.join(', ')} (\`npm run conformance -- build\` installs them on Debian)` : undefined
+  return missing.length > 0
+    ? `not on PATH: ${missing.join(', ')} (\`npm run conformance -- build\` installs them on Debian)`
+    : undefined
 }
 
 /** Throws with the names of packages that a person has to install, when apt-get is not there or not allowed. */
-export async function requireTools(tools: Readonly<Record<string, string>>, say: (line: string) => void): Promise<void> {
+export async function requireTools(
+  tools: Readonly<Record<string, string>>,
+  say: (line: string) => void,
+): Promise<void> {
   const missing = missingTools(Object.keys(tools))
   if (missing.length === 0) return
   const packages = [...new Set(missing.map((tool) => tools[tool] ?? tool))]
   const wish = `missing programs: ${missing.join(', ')}; packages: ${packages.join(' ')}`
   if (process.getuid?.() !== 0 || missingTools(['apt-get']).length > 0) throw new Error(wish)
   say(`${wish}: installing them with apt-get`)
-  const install = () => execute('apt-get', ['install', '-y', '--no-install-recommends', ...packages], { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+  const install = () =>
+    execute('apt-get', ['install', '-y', '--no-install-recommends', ...packages], {
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    })
   await install().catch(async () => {
     await execute('apt-get', ['update'])
     await install()

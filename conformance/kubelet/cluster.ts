@@ -25,7 +25,11 @@ export async function startCluster(options: ClusterOptions): Promise<ApiServer> 
   // the API server asks for logs without looking at the certificate
   await logs.listen(bridge.address, 10250, server.certificate)
   await serveServices(server.kube, { api: `127.0.0.1:${server.port}`, resolver: bridge.address, pool: '10.97' })
-  await runKubelet(server.kube, { name: 'lab-node', port: 10250, folder: options.folder, scratch: '/run/lab', images: options.images }, logs)
+  await runKubelet(
+    server.kube,
+    { name: 'lab-node', port: 10250, folder: options.folder, scratch: '/run/lab', images: options.images },
+    logs,
+  )
   return server
 }
 

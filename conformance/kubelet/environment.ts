@@ -18,13 +18,21 @@ export type Launch =
   | { readonly kind: 'launch'; readonly argv: readonly string[]; readonly env: Variables }
   | { readonly kind: 'missing'; readonly what: string }
 
-export function launchOf(container: ContainerSpec, pod: Pod, image: Image, services: Variables, lookup: Lookup): Launch {
+export function launchOf(
+  container: ContainerSpec,
+  pod: Pod,
+  image: Image,
+  services: Variables,
+  lookup: Lookup,
+): Launch {
   const namespace = pod.metadata.namespace ?? ''
   const path = [...(image.path ?? []), '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'].join(':')
   const env: Record<string, string> = { PATH: path, HOSTNAME: pod.metadata.name, ...services, ...image.env }
   // $(NAME) is a variable, $$(NAME) is the text $(NAME), an unknown name stays as it is
   const expand = (text: string) =>
-    text.replace(/\$(\$)|\$\(([A-Za-z_][\w.-]*)\)/g, (whole, escape: string | undefined, name: string) => (escape ? '$' : (env[name] ?? whole)))
+    text.replace(/\$(\$)|\$\(([A-Za-z_][\w.-]*)\)/g, (whole, escape: string | undefined, name: string) =>
+      escape ? '$' : (env[name] ?? whole),
+    )
 
   for (const { prefix = '', secretRef, configMapRef } of container.envFrom ?? []) {
     const source = secretRef ?? configMapRef
@@ -40,7 +48,8 @@ export function launchOf(container: ContainerSpec, pod: Pod, image: Image, servi
       const kind = valueFrom?.secretKeyRef ? 'Secret' : 'ConfigMap'
       const object = lookup(kind, namespace, ref.name)
       const found = object && contentOf(object).get(ref.key)
-      if (!found && !ref.optional) return { kind: 'missing', what: `key ${ref.key} of ${kind} ${namespace}/${ref.name}` }
+      if (!found && !ref.optional)
+        return { kind: 'missing', what: `key ${ref.key} of ${kind} ${namespace}/${ref.name}` }
       if (found) env[name] = found.toString()
     } else if (valueFrom?.fieldRef) env[name] = field(pod, valueFrom.fieldRef.fieldPath)
     else if (valueFrom?.resourceFieldRef) env[name] = resource(container, valueFrom.resourceFieldRef.resource)
@@ -57,11 +66,15 @@ export function field(pod: Pod, path: string): string {
   const [, map, key] = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(path) ?? []
   if (map && key) return pod.metadata[map as 'labels' | 'annotations']?.[key] ?? ''
   const value = path.split('.').reduce<unknown>((at, name) => (isRecord(at) ? at[name] : undefined), pod)
-  if (isRecord(value)) return Object.entries(value).map(([name, text]) => `${name}=${JSON.stringify(text)}`).join('\n')
+  if (isRecord(value))
+    return Object.entries(value)
+      .map(([name, text]) => `${name}=${JSON.stringify(text)}`)
+      .join('\n')
   return value === undefined ? '' : String(value)
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> => typeof value === 'object' && value !== null
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null
 
 function resource(container: ContainerSpec, path: string): string {
   const [group, name = ''] = path.split('.')
@@ -79,8 +92,11 @@ export function imageOf(name: string, images: Images): Image | undefined {
 
 /** Text of an image map → images. `$NAME` becomes a folder, `$NODE` among them; a text that is no map throws. */
 export function readImages(text: string, folders: Readonly<Record<string, string>>): Images {
-  const parsed: unknown = JSON.parse(text, (_, value: unknown) => (typeof value === 'string' ? replaceFolders(value, folders) : value))
-  if (!isRecord(parsed)) throw new Error('an image map is an object: image name → { entrypoint, args, path, env }')
+  const parsed: unknown = JSON.parse(text, (_, value: unknown) =>
+    typeof value === 'string' ? replaceFolders(value, folders) : value,
+  )
+  if (!isRecord(parsed) || Array.isArray(parsed))
+    throw new Error('an image map is an object: image name → { entrypoint, args, path, env }')
   for (const [name, image] of Object.entries(parsed)) {
     if (!isRecord(image) || !Array.isArray(image['entrypoint']) || image['entrypoint'].length === 0) {
       throw new Error(`image ${name}: "entrypoint" is a list, program first`)

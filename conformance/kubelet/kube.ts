@@ -52,11 +52,21 @@ interface Change {
 export function connect(access: Access): Kube {
   const agent = new Agent({ keepAlive: true, maxSockets: 64, ca: access.ca })
 
-  function open(method: string, path: string, body?: object, type = 'application/json', signal?: AbortSignal): Promise<IncomingMessage> {
+  function open(
+    method: string,
+    path: string,
+    body?: object,
+    type = 'application/json',
+    signal?: AbortSignal,
+  ): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const text = body === undefined ? '' : JSON.stringify(body)
       // Node sends no length for the body of a DELETE, the server would read it as the next request
-      const headers = { authorization: `Bearer ${access.token}`, 'content-type': type, 'content-length': Buffer.byteLength(text) }
+      const headers = {
+        authorization: `Bearer ${access.token}`,
+        'content-type': type,
+        'content-length': Buffer.byteLength(text),
+      }
       const sent = request(new URL(path, access.server), { method, agent, headers, ...(signal && { signal }) }, resolve)
       sent.on('error', reject)
       sent.end(text)
@@ -88,7 +98,8 @@ export function connect(access: Access): Kube {
       const present = new Set(items.map((object) => object.metadata.uid))
       for (const object of known.values()) if (!present.has(object.metadata.uid)) note(object, 'gone')
       for (const object of items) {
-        if (known.get(object.metadata.uid)?.metadata.resourceVersion !== object.metadata.resourceVersion) note(object, 'set')
+        if (known.get(object.metadata.uid)?.metadata.resourceVersion !== object.metadata.resourceVersion)
+          note(object, 'set')
       }
       return metadata.resourceVersion
     }
@@ -115,7 +126,11 @@ export function connect(access: Access): Kube {
     }
   }
 
-  async function cache<T extends Resource>(path: string, observe: Observer<T> = () => undefined, signal?: AbortSignal): Promise<Cache<T>> {
+  async function cache<T extends Resource>(
+    path: string,
+    observe: Observer<T> = () => undefined,
+    signal?: AbortSignal,
+  ): Promise<Cache<T>> {
     const objects = new Map<string, T>()
     const key = (namespace: string | undefined, name: string) => `${namespace ?? ''}/${name}`
     await watch<T>(

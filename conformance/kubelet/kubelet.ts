@@ -46,13 +46,17 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
   const works = new Map<string, Work>()
   const complain = (about: string) => (error: unknown) => {
     // 404 and 409: the Pod went away or another one has its name, the watch tells
-    if (!(error instanceof KubeError && (error.status === 404 || error.status === 409))) console.error(`kubelet: ${about}:`, error)
+    if (!(error instanceof KubeError && (error.status === 404 || error.status === 409)))
+      console.error(`kubelet: ${about}:`, error)
   }
 
   await registerNode(kube, node)
   const changed = (kind: string) => (object: Resource) => {
     for (const work of works.values()) {
-      if (work.pod.metadata.namespace === object.metadata.namespace && sourcesOf(work.pod).has(`${kind}/${object.metadata.name}`)) {
+      if (
+        work.pod.metadata.namespace === object.metadata.namespace &&
+        sourcesOf(work.pod).has(`${kind}/${object.metadata.name}`)
+      ) {
         void writeVolumes(work).catch(complain(nameOf(work.pod)))
       }
     }
@@ -69,13 +73,19 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
     if (change === 'gone') return void (work && end(work).catch(complain(`end ${nameOf(pod)}`)))
     if (!pod.spec.nodeName) return void bind(pod).catch(complain(`bind ${nameOf(pod)}`))
     if (pod.spec.nodeName !== node.name) return
-    if (pod.metadata.deletionTimestamp) return void (work ? end(work) : remove(pod)).catch(complain(`delete ${nameOf(pod)}`))
+    if (pod.metadata.deletionTimestamp)
+      return void (work ? end(work) : remove(pod)).catch(complain(`delete ${nameOf(pod)}`))
     if (!work) void run(pod).catch(complain(`run ${nameOf(pod)}`))
   })
 
   async function bind(pod: Pod): Promise<void> {
     const target = { apiVersion: 'v1', kind: 'Node', name: node.name }
-    await kube.post(`${urlOf(pod)}/binding`, { apiVersion: 'v1', kind: 'Binding', metadata: { name: pod.metadata.name }, target })
+    await kube.post(`${urlOf(pod)}/binding`, {
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata: { name: pod.metadata.name },
+      target,
+    })
   }
 
   async function run(pod: Pod): Promise<void> {
@@ -177,7 +187,7 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
 
   async function observe(work: Work, container: Container, child: ChildProcess, began: number): Promise<void> {
     const lives = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null && !work.ended
-    for (let failures = 0; lives(); ) {
+    for (let failures = 0; lives();) {
       const { ready, again } = await isReady(container.spec, work.ip, child.pid ?? 0, began)
       failures = ready ? 0 : failures + 1
       const settled = ready || (container.ready && failures < (container.spec.readinessProbe?.failureThreshold ?? 3))
@@ -191,7 +201,10 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
   }
 
   function mountsOf(work: Work, spec: ContainerSpec): readonly Mount[] {
-    const etc = ['hosts', 'resolv.conf'].map((file) => ({ source: `${work.folder}/etc/${file}`, target: `/etc/${file}` }))
+    const etc = ['hosts', 'resolv.conf'].map((file) => ({
+      source: `${work.folder}/etc/${file}`,
+      target: `/etc/${file}`,
+    }))
     const own = (spec.volumeMounts ?? []).map((mount) => {
       const volume = work.pod.spec.volumes?.find(({ name }) => name === mount.name)
       const root = volume?.hostPath?.path ?? `${work.folder}/volumes/${mount.name}`
@@ -207,7 +220,10 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
     const { pod, folder } = work
     put(`${folder}/etc/hosts`, Buffer.from(`127.0.0.1 localhost\n::1 localhost\n${work.ip} ${pod.metadata.name}\n`))
     const search = `${pod.metadata.namespace}.svc.cluster.local svc.cluster.local cluster.local`
-    put(`${folder}/etc/resolv.conf`, Buffer.from(`nameserver ${bridge.address}\nsearch ${search}\noptions ndots:5 timeout:1\n`))
+    put(
+      `${folder}/etc/resolv.conf`,
+      Buffer.from(`nameserver ${bridge.address}\nsearch ${search}\noptions ndots:5 timeout:1\n`),
+    )
     for (const volume of pod.spec.volumes ?? []) {
       const at = `${folder}/volumes/${volume.name}`
       if (volume.hostPath) continue
@@ -216,7 +232,8 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
       const rendered = renderVolume(volume, pod, lookup, () => token)
       if (rendered.kind === 'missing') {
         for (const container of work.containers) {
-          if (container.state.waiting) container.state = { waiting: { reason: 'ContainerCreating', message: `waits for ${rendered.what}` } }
+          if (container.state.waiting)
+            container.state = { waiting: { reason: 'ContainerCreating', message: `waits for ${rendered.what}` } }
         }
         report(work)
         return false
@@ -237,7 +254,11 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
       ...(source.audience && { audiences: [source.audience] }),
     }
     const path = `/api/v1/namespaces/${pod.metadata.namespace}/serviceaccounts/${pod.spec.serviceAccountName}/token`
-    const answer = await kube.post<{ status: { token: string } }>(path, { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec })
+    const answer = await kube.post<{ status: { token: string } }>(path, {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec,
+    })
     return answer.status.token
   }
 
@@ -254,7 +275,12 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
   }
 
   function remove(pod: Pod): Promise<void> {
-    return kube.delete(urlOf(pod), { apiVersion: 'v1', kind: 'DeleteOptions', gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid } })
+    return kube.delete(urlOf(pod), {
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      gracePeriodSeconds: 0,
+      preconditions: { uid: pod.metadata.uid },
+    })
   }
 
   /** Sends the status; changes while a request is under way become one more request. */
@@ -265,14 +291,20 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
     void (async () => {
       while (work.stale && !work.ended) {
         work.stale = false
-        await kube.patch(`${urlOf(work.pod)}/status`, { status: statusOf(work, bridge.address) }).catch(complain(`status of ${nameOf(work.pod)}`))
+        await kube
+          .patch(`${urlOf(work.pod)}/status`, { status: statusOf(work, bridge.address) })
+          .catch(complain(`status of ${nameOf(work.pod)}`))
       }
       work.patching = false
     })()
   }
 }
 
-const apiService = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443', KUBERNETES_SERVICE_PORT_HTTPS: '443' }
+const apiService = {
+  KUBERNETES_SERVICE_HOST: '10.96.0.1',
+  KUBERNETES_SERVICE_PORT: '443',
+  KUBERNETES_SERVICE_PORT_HTTPS: '443',
+}
 
 function put(path: string, content: Buffer): void {
   if (existsSync(path) && readFileSync(path).equals(content)) return
@@ -292,7 +324,14 @@ async function registerNode(kube: Kube, { name, port }: Node): Promise<void> {
   const resources = { cpu: '64', memory: '256Gi', pods: '4000', 'ephemeral-storage': '100Gi' }
   const labels = { 'kubernetes.io/hostname': name, 'kubernetes.io/os': 'linux', 'kubernetes.io/arch': 'amd64' }
   const time = now()
-  const condition = { type: 'Ready', status: 'True', reason: 'LabReady', message: 'processes can start', lastHeartbeatTime: time, lastTransitionTime: time }
+  const condition = {
+    type: 'Ready',
+    status: 'True',
+    reason: 'LabReady',
+    message: 'processes can start',
+    lastHeartbeatTime: time,
+    lastTransitionTime: time,
+  }
   const unknown = { machineID: '', systemUUID: '', bootID: '', kernelVersion: '', kubeProxyVersion: '' }
   await kube.post('/api/v1/nodes', { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } })
   await kube.patch(`/api/v1/nodes/${name}/status`, {
@@ -305,7 +344,14 @@ async function registerNode(kube: Kube, { name, port }: Node): Promise<void> {
       capacity: resources,
       allocatable: resources,
       conditions: [condition],
-      nodeInfo: { ...unknown, osImage: 'lab', containerRuntimeVersion: 'lab://1', kubeletVersion: 'v1.36.3', operatingSystem: 'linux', architecture: 'amd64' },
+      nodeInfo: {
+        ...unknown,
+        osImage: 'lab',
+        containerRuntimeVersion: 'lab://1',
+        kubeletVersion: 'v1.36.3',
+        operatingSystem: 'linux',
+        architecture: 'amd64',
+      },
     },
   })
 }

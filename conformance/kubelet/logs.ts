@@ -38,12 +38,20 @@ export function collectLogs(folder: string): Logs {
         log.lines.push(line)
         if (log.lines.length > kept * 2) log.lines = log.lines.slice(-kept)
         for (const reader of log.readers) reader(line)
-        appendFile(file, `${new Date(line.time).toISOString()} ${text}\n`, (error) => error && console.error(`logs: ${error.message}`))
+        appendFile(
+          file,
+          `${new Date(line.time).toISOString()} ${text}\n`,
+          (error) => error && console.error(`logs: ${error.message}`),
+        )
       },
     }
   }
 
-  function listen(address: string, port: number, credentials: { readonly key: string; readonly cert: string }): Promise<void> {
+  function listen(
+    address: string,
+    port: number,
+    credentials: { readonly key: string; readonly cert: string },
+  ): Promise<void> {
     const server = createServer(credentials, (request, response) => {
       const url = new URL(request.url ?? '/', 'https://node')
       const [, verb, ...name] = url.pathname.split('/')
@@ -53,7 +61,11 @@ export function collectLogs(folder: string): Logs {
 
       const timestamps = url.searchParams.get('timestamps') === 'true'
       response.writeHead(200, { 'content-type': 'text/plain' })
-      response.write(chosen(log.lines, url.searchParams, Date.now()).map((line) => print(line, timestamps)).join(''))
+      response.write(
+        chosen(log.lines, url.searchParams, Date.now())
+          .map((line) => print(line, timestamps))
+          .join(''),
+      )
       if (url.searchParams.get('follow') !== 'true') return void response.end()
       const read = (line: Line) => void response.write(print(line, timestamps))
       log.readers.add(read)
@@ -81,4 +93,5 @@ export function chosen(lines: readonly Line[], query: URLSearchParams, now: numb
   return tail === null ? wanted : wanted.slice(Math.max(0, wanted.length - Number(tail)))
 }
 
-const print = ({ time, text }: Line, timestamps: boolean): string => (timestamps ? `${new Date(time).toISOString()} ${text}\n` : `${text}\n`)
+const print = ({ time, text }: Line, timestamps: boolean): string =>
+  timestamps ? `${new Date(time).toISOString()} ${text}\n` : `${text}\n`

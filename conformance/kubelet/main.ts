@@ -51,5 +51,11 @@ if (file) {
 /** $NODE, $TSX: what runs TypeScript; $CHECKOUT: this repository; $HERE: the map's folder; $ECHO: the suite's backend. */
 function readFile(path: string): Images {
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-  return readImages(readFileSync(path, 'utf8'), { NODE: process.execPath, TSX: tsx, CHECKOUT: checkout, HERE: dirname(resolve(path)), ECHO: echo ?? '' })
+  return readImages(readFileSync(path, 'utf8'), {
+    NODE: process.execPath,
+    TSX: tsx,
+    CHECKOUT: checkout,
+    HERE: dirname(resolve(path)),
+    ECHO: echo ?? '',
+  })
 }

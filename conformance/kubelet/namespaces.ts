@@ -8,7 +8,25 @@ import { endsWithParent } from '../program.ts'
  * Process 1 is a shell, since Node would not collect what daemons leave behind.
  */
 export function inNamespaces(command: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  const apart = ['unshare', '--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private', '--']
-  const [file, ...args] = endsWithParent([...apart, 'sh', '-c', 'mount -t tmpfs tmpfs /run && "$@"; exit $?', 'sh', ...command])
+  const apart = [
+    'unshare',
+    '--net',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child',
+    '--mount-proc',
+    '--propagation',
+    'private',
+    '--',
+  ]
+  const [file, ...args] = endsWithParent([
+    ...apart,
+    'sh',
+    '-c',
+    'mount -t tmpfs tmpfs /run && "$@"; exit $?',
+    'sh',
+    ...command,
+  ])
   return spawn(file ?? '', args, { env, stdio: ['ignore', 'inherit', 'inherit'] })
 }

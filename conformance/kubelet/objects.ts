@@ -99,7 +99,9 @@ export interface VolumeSource {
   /** A volume says secretName, a projected source says name. */
   readonly secret?: ItemsOf & { readonly secretName?: string; readonly name?: string }
   readonly configMap?: ItemsOf & { readonly name: string }
-  readonly downwardAPI?: { readonly items?: readonly { readonly path: string; readonly fieldRef?: { readonly fieldPath: string } }[] }
+  readonly downwardAPI?: {
+    readonly items?: readonly { readonly path: string; readonly fieldRef?: { readonly fieldPath: string } }[]
+  }
   readonly serviceAccountToken?: TokenSource
 }
 

@@ -11,7 +11,12 @@ export interface Readiness {
   readonly again?: number
 }
 
-export async function isReady(container: ContainerSpec, address: string, process: number, started: number): Promise<Readiness> {
+export async function isReady(
+  container: ContainerSpec,
+  address: string,
+  process: number,
+  started: number,
+): Promise<Readiness> {
   const probe = container.readinessProbe ?? container.startupProbe
   const wanted = probe?.httpGet?.port ?? probe?.tcpSocket?.port ?? probe?.grpc?.port
   if (!probe || wanted === undefined) {
@@ -21,7 +26,9 @@ export async function isReady(container: ContainerSpec, address: string, process
   }
   const timeout = (probe.timeoutSeconds ?? 1) * 1000
   const port = portOf(container, wanted)
-  const ready = port !== undefined && (probe.httpGet ? await answers(address, port, probe.httpGet, timeout) : await accepts(address, port, timeout))
+  const ready =
+    port !== undefined &&
+    (probe.httpGet ? await answers(address, port, probe.httpGet, timeout) : await accepts(address, port, timeout))
   // a real kubelet asks in the probe's own period from the start; a lab is in a hurry until the first success
   return { ready, again: ready ? (probe.periodSeconds ?? 10) * 1000 : 200 }
 }
@@ -42,7 +49,10 @@ function hasOpenPort(process: number): boolean {
 /** Tables of proc(5) net/tcp and net/udp → whether a TCP socket listens (state 0A) or a UDP socket is bound. Pure. */
 export function listens(tcp: readonly string[], udp: readonly string[]): boolean {
   const rows = (table: string) => table.split('\n').slice(1)
-  return tcp.some((table) => rows(table).some((row) => row.trim().split(/\s+/)[3] === '0A')) || udp.some((table) => rows(table).some((row) => row.trim() !== ''))
+  return (
+    tcp.some((table) => rows(table).some((row) => row.trim().split(/\s+/)[3] === '0A')) ||
+    udp.some((table) => rows(table).some((row) => row.trim() !== ''))
+  )
 }
 
 function answers(host: string, port: number, get: HttpGet, timeout: number): Promise<boolean> {
@@ -54,7 +64,8 @@ function answers(host: string, port: number, get: HttpGet, timeout: number): Pro
       const status = response.statusCode ?? 0
       resolve(status >= 200 && status < 400)
     }
-    const sent = get.scheme === 'HTTPS' ? https({ ...options, rejectUnauthorized: false }, answer) : http(options, answer)
+    const sent =
+      get.scheme === 'HTTPS' ? https({ ...options, rejectUnauthorized: false }, answer) : http(options, answer)
     sent.on('timeout', () => sent.destroy(new Error('timeout')))
     sent.on('error', () => resolve(false))
     sent.end()

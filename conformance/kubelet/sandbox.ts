@@ -10,15 +10,23 @@ export const bridge = { name: 'br-lab', address: '10.244.0.1', prefix: 16 } as c
 
 /** The lab's own network: Pods behind a bridge, the addresses of Services on the lab itself, and no way out. */
 export async function prepareNetwork(services: string): Promise<void> {
-  await batch([], [
-    'link set lo up',
-    `link add ${bridge.name} type bridge`,
-    `addr add ${bridge.address}/${bridge.prefix} dev ${bridge.name}`,
-    `link set ${bridge.name} up`,
-    // the whole range is local: any of its addresses can be dialled, and bound, without being added
-    `route add local ${services} dev lo`,
+  await batch(
+    [],
+    [
+      'link set lo up',
+      `link add ${bridge.name} type bridge`,
+      `addr add ${bridge.address}/${bridge.prefix} dev ${bridge.name}`,
+      `link set ${bridge.name} up`,
+      // the whole range is local: any of its addresses can be dialled, and bound, without being added
+      `route add local ${services} dev lo`,
+    ],
+  )
+  await execute('sysctl', [
+    '-qw',
+    'net.ipv4.ip_forward=1',
+    'net.ipv4.conf.all.route_localnet=1',
+    'net.core.somaxconn=4096',
   ])
-  await execute('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv4.conf.all.route_localnet=1', 'net.core.somaxconn=4096'])
   mkdirSync('/run/netns', { recursive: true })
 }
 
@@ -28,13 +36,23 @@ let count = 0
 export async function addNetwork(name: string): Promise<string> {
   const number = ++count + 1
   const address = `10.244.${number >> 8}.${number & 255}`
-  await batch([], [`netns add ${name}`, `link add v${number} type veth peer name eth0 netns ${name}`, `link set v${number} master ${bridge.name} up`])
-  await batch(['-n', name], [
-    'link set lo up',
-    `addr add ${address}/${bridge.prefix} dev eth0`,
-    'link set eth0 up',
-    `route add default via ${bridge.address}`,
-  ])
+  await batch(
+    [],
+    [
+      `netns add ${name}`,
+      `link add v${number} type veth peer name eth0 netns ${name}`,
+      `link set v${number} master ${bridge.name} up`,
+    ],
+  )
+  await batch(
+    ['-n', name],
+    [
+      'link set lo up',
+      `addr add ${address}/${bridge.prefix} dev eth0`,
+      'link set eth0 up',
+      `route add default via ${bridge.address}`,
+    ],
+  )
   return address
 }
 
@@ -86,11 +104,18 @@ export async function start(program: Program): Promise<ChildProcess> {
   // a named pipe: programs open /dev/stdout again, which the socket pair of an ordinary child refuses
   const pipe = `${program.scratch}/output`
   await execute('mkfifo', [pipe])
-  const output = new Socket({ fd: openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK), readable: true, writable: false })
+  const output = new Socket({
+    fd: openSync(pipe, constants.O_RDONLY | constants.O_NONBLOCK),
+    readable: true,
+    writable: false,
+  })
   const write = openSync(pipe, constants.O_WRONLY)
   byLine(output, program.line)
 
-  const mounts = [...otherDisks(readFileSync('/proc/self/mountinfo', 'utf8')).map((at) => ({ source: at, target: at })), ...program.mounts]
+  const mounts = [
+    ...otherDisks(readFileSync('/proc/self/mountinfo', 'utf8')).map((at) => ({ source: at, target: at })),
+    ...program.mounts,
+  ]
   const binds = mounts.flatMap(({ source, target }) => [source, target])
   const enterRoot = ['unshare', '--mount', '--propagation', 'private', 'sh', '-c', enter, 'enter']
   const command = [...enterRoot, program.scratch, program.directory, ...binds, '--', ...program.argv]
@@ -110,7 +135,21 @@ export function otherDisks(mountinfo: string): readonly string[] {
       const [before = '', after = ''] = row.split(' - ')
       return { point: before.split(' ')[4] ?? '', type: after.split(' ')[0] ?? '' }
     })
-  const disks = new Set(['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'zfs', 'f2fs', 'overlay', 'fuseblk', '9p', 'virtiofs', 'nfs', 'nfs4'])
+  const disks = new Set([
+    'ext2',
+    'ext3',
+    'ext4',
+    'xfs',
+    'btrfs',
+    'zfs',
+    'f2fs',
+    'overlay',
+    'fuseblk',
+    '9p',
+    'virtiofs',
+    'nfs',
+    'nfs4',
+  ])
   const own = (point: string) => point === '/' || /^\/(etc|proc|sys|dev|run)(\/|$)/.test(point) || point.includes('\\')
   return points.filter(({ point, type }) => disks.has(type) && !own(point)).map(({ point }) => point)
 }

@@ -19,17 +19,19 @@ export async function serveServices(kube: Kube, cluster: Cluster): Promise<void>
   let giving: Promise<void> = Promise.resolve()
   let scheduled = false
 
-  const into = <T extends Resource>(objects: Map<string, T>): Observer<T> => (object, change) => {
-    if (change === 'set') objects.set(object.metadata.uid, object)
-    else objects.delete(object.metadata.uid)
-    if (scheduled) return
-    scheduled = true
-    // a rollout changes many slices at once: one table for all of them
-    setTimeout(() => {
-      scheduled = false
-      restore(natTable([...services.values()], [...slices.values()], cluster.api))
-    }, 20)
-  }
+  const into =
+    <T extends Resource>(objects: Map<string, T>): Observer<T> =>
+    (object, change) => {
+      if (change === 'set') objects.set(object.metadata.uid, object)
+      else objects.delete(object.metadata.uid)
+      if (scheduled) return
+      scheduled = true
+      // a rollout changes many slices at once: one table for all of them
+      setTimeout(() => {
+        scheduled = false
+        restore(natTable([...services.values()], [...slices.values()], cluster.api))
+      }, 20)
+    }
   const service = into(services)
 
   await kube.watch<EndpointSlice>('/apis/discovery.k8s.io/v1/endpointslices', into(slices))
@@ -72,7 +74,11 @@ export function addressGiver(pool: string): (service: Service, exists: (uid: str
 export function natTable(services: readonly Service[], slices: readonly EndpointSlice[], api: string): string {
   const rules = services.flatMap((service) => {
     const { spec, status, metadata } = service
-    const addresses = [spec.clusterIP, ...(spec.externalIPs ?? []), ...(status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip)]
+    const addresses = [
+      spec.clusterIP,
+      ...(spec.externalIPs ?? []),
+      ...(status?.loadBalancer?.ingress ?? []).map(({ ip }) => ip),
+    ]
     const reachable = addresses.filter((address) => /^\d+(\.\d+){3}$/.test(address ?? ''))
     return (spec.ports ?? []).flatMap((port) => {
       const kubernetes = metadata.namespace === 'default' && metadata.name === 'kubernetes'
@@ -87,7 +93,13 @@ export function natTable(services: readonly Service[], slices: readonly Endpoint
       )
     })
   })
-  const chains = ['*nat', ':PREROUTING ACCEPT [0:0]', ':OUTPUT ACCEPT [0:0]', ':POSTROUTING ACCEPT [0:0]', ':LAB - [0:0]']
+  const chains = [
+    '*nat',
+    ':PREROUTING ACCEPT [0:0]',
+    ':OUTPUT ACCEPT [0:0]',
+    ':POSTROUTING ACCEPT [0:0]',
+    ':LAB - [0:0]',
+  ]
   const ways = ['-A PREROUTING -j LAB', '-A OUTPUT -j LAB']
   // answers must pass the lab again: Pods share a bridge and would answer each other directly
   const back = '-A POSTROUTING -m conntrack --ctstate DNAT -j MASQUERADE'
@@ -97,13 +109,16 @@ export function natTable(services: readonly Service[], slices: readonly Endpoint
 function targetsOf(service: Service, port: ServicePort, slices: readonly EndpointSlice[]): readonly string[] {
   const own = slices.filter((slice) => belongs(slice, service) && slice.addressType === 'IPv4')
   return own.flatMap((slice) => {
-    const at = (slice.ports ?? []).find((it) => (it.name ?? '') === (port.name ?? '') && (it.protocol ?? 'TCP') === (port.protocol ?? 'TCP'))
+    const at = (slice.ports ?? []).find(
+      (it) => (it.name ?? '') === (port.name ?? '') && (it.protocol ?? 'TCP') === (port.protocol ?? 'TCP'),
+    )
     return at?.port === undefined ? [] : readyAddresses(slice).map((address) => `${address}:${at.port}`)
   })
 }
 
 const belongs = (slice: EndpointSlice, service: Service): boolean =>
-  slice.metadata.namespace === service.metadata.namespace && slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name
+  slice.metadata.namespace === service.metadata.namespace &&
+  slice.metadata.labels?.['kubernetes.io/service-name'] === service.metadata.name
 
 const readyAddresses = (slice: EndpointSlice): readonly string[] =>
   (slice.endpoints ?? []).filter(({ conditions }) => conditions?.ready !== false).flatMap(({ addresses }) => addresses)
@@ -132,7 +147,11 @@ function restore(table: string): void {
 }
 
 /** A name of the cluster domain → IPv4 addresses, or undefined when there is no such Service. Pure. */
-export function addressesOf(name: string, services: readonly Service[], slices: readonly EndpointSlice[]): readonly string[] | undefined {
+export function addressesOf(
+  name: string,
+  services: readonly Service[],
+  slices: readonly EndpointSlice[],
+): readonly string[] | undefined {
   const [, service, namespace] = /^([^.]+)\.([^.]+)\.svc\.cluster\.local$/.exec(name.toLowerCase()) ?? []
   const found = services.find((it) => it.metadata.name === service && it.metadata.namespace === namespace)
   if (!found) return undefined
@@ -172,6 +191,8 @@ export function answerTo(query: Buffer, resolve: (name: string) => readonly stri
   header.writeUInt16BE(addresses.length, 6)
   header.writeUInt32BE(0, 8)
   // name: a pointer to the question; type A, class IN, 5 s to live, 4 bytes
-  const records = addresses.map((ip) => Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, ...ip.split('.').map(Number)]))
+  const records = addresses.map((ip) =>
+    Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, ...ip.split('.').map(Number)]),
+  )
   return Buffer.concat([header, query.subarray(12, end), ...records])
 }

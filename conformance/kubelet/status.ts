@@ -6,7 +6,12 @@ import type { ContainerSpec, Pod } from './objects.ts'
 export interface State {
   readonly waiting?: { readonly reason: string; readonly message?: string }
   readonly running?: { readonly startedAt: string }
-  readonly terminated?: { readonly exitCode: number; readonly reason: string; readonly startedAt?: string; readonly finishedAt: string }
+  readonly terminated?: {
+    readonly exitCode: number
+    readonly reason: string
+    readonly startedAt?: string
+    readonly finishedAt: string
+  }
 }
 
 export interface Container {
@@ -81,7 +86,10 @@ export function statusOf(work: Seen, host: string, time: string = now()): PodSta
     conditions: [
       condition('PodScheduled', true),
       condition('PodReadyToStartContainers', true),
-      condition('Initialized', init.every(({ state }) => state.terminated?.exitCode === 0)),
+      condition(
+        'Initialized',
+        init.every(({ state }) => state.terminated?.exitCode === 0),
+      ),
       condition('ContainersReady', ready),
       condition('Ready', ready),
     ],

@@ -4,16 +4,24 @@ import type { ItemsOf, Pod, Source, TokenSource, Volume } from './objects.ts'
 
 export type Lookup = (kind: 'Secret' | 'ConfigMap', namespace: string, name: string) => Source | undefined
 export type Files = ReadonlyMap<string, Buffer>
-export type Rendered = { readonly kind: 'files'; readonly files: Files } | { readonly kind: 'missing'; readonly what: string }
+export type Rendered =
+  { readonly kind: 'files'; readonly files: Files } | { readonly kind: 'missing'; readonly what: string }
 
-export function renderVolume(volume: Volume, pod: Pod, lookup: Lookup, token: (source: TokenSource) => string): Rendered {
+export function renderVolume(
+  volume: Volume,
+  pod: Pod,
+  lookup: Lookup,
+  token: (source: TokenSource) => string,
+): Rendered {
   const namespace = pod.metadata.namespace ?? ''
   const files = new Map<string, Buffer>()
   for (const { secret, configMap, downwardAPI, serviceAccountToken } of volume.projected?.sources ?? [volume]) {
     const missing =
-      (secret && add('Secret', secret.secretName ?? secret.name ?? '', secret)) ?? (configMap && add('ConfigMap', configMap.name, configMap))
+      (secret && add('Secret', secret.secretName ?? secret.name ?? '', secret)) ??
+      (configMap && add('ConfigMap', configMap.name, configMap))
     if (missing !== undefined) return { kind: 'missing', what: missing }
-    for (const { path, fieldRef } of downwardAPI?.items ?? []) files.set(path, Buffer.from(field(pod, fieldRef?.fieldPath ?? '')))
+    for (const { path, fieldRef } of downwardAPI?.items ?? [])
+      files.set(path, Buffer.from(field(pod, fieldRef?.fieldPath ?? '')))
     if (serviceAccountToken) files.set(serviceAccountToken.path, Buffer.from(token(serviceAccountToken)))
   }
   return { kind: 'files', files }
@@ -45,7 +53,9 @@ export function contentOf(object: Source): ReadonlyMap<string, Buffer> {
 /** The Secrets and ConfigMaps a Pod's volumes read, as `Kind/name`. */
 export function sourcesOf(pod: Pod): ReadonlySet<string> {
   const names = new Set<string>()
-  for (const { secret, configMap } of (pod.spec.volumes ?? []).flatMap((volume) => volume.projected?.sources ?? [volume])) {
+  for (const { secret, configMap } of (pod.spec.volumes ?? []).flatMap(
+    (volume) => volume.projected?.sources ?? [volume],
+  )) {
     if (secret) names.add(`Secret/${secret.secretName ?? secret.name}`)
     if (configMap) names.add(`ConfigMap/${configMap.name}`)
   }
