@@ -193,7 +193,7 @@ describe.each(drivers)('$name', ({ open }) => {
 
   it('hashes passwords and shows a generated one once', async () => {
     const user = await consumers.users.insert(jane)
-    const made = await consumers.credentials.insert(user.id, 'basic-auth')
+    const made: Record<string, unknown> = await consumers.credentials.insert(user.id, 'basic-auth')
     const password = String(made['password'])
     expect(password).toMatch(/^[0-9a-f-]{36}$/)
     expect(made).toMatchObject({ id: user.id, autoGeneratePassword: true, passwordKey: 'password' })

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { open } from 'lmdb'
 import { StoreUnavailable } from '../policies/services.ts'
 import { offsetOf } from './memory.ts'
-import { applyChange, type Entry, guardHolds, type Store } from './store.ts'
+import { applyChange, type Change, type Entry, type Guard, guardHolds, type Store } from './store.ts'
 
 export interface LmdbOptions {
   /** A folder; made when missing, readable for its owner only. */
@@ -15,13 +15,19 @@ export interface LmdbOptions {
 
 /**
  * Reads see what other processes have committed: unpacked entries are remembered only while the generation, a counter
- * that every write moves, stands where it stood. `write` resolves when the data is on the disk.
+ * that every write moves, stands where it stood at the beginning of this turn of the event loop (LMDB's own view is no
+ * fresher than that). `write` resolves when the data is on the disk; what is asked for in one turn shares one commit.
  */
 export function lmdbStore({ path, now = Date.now, remembered = 20_000 }: LmdbOptions): Store {
   const db = openFolder(path)
   let memory = new Map<string, Entry | undefined>()
   let generation: unknown
+  let looked = false
   let writesUntilSweep = sweepEvery
+  let waiting: Job[] = []
+  const nextTurn = (): void => {
+    looked = false
+  }
 
   const stored = (key: string): Entry | undefined => {
     if (key.length > longestKey) return undefined
@@ -30,10 +36,14 @@ export function lmdbStore({ path, now = Date.now, remembered = 20_000 }: LmdbOpt
     return entry === undefined ? undefined : freeze(entry)
   }
   const read = (key: string): Entry | undefined => {
-    const current = asked(() => db.get(generationKey) as unknown)
-    if (current !== generation || memory.size >= remembered) {
-      memory = new Map()
-      generation = current
+    if (!looked) {
+      looked = true
+      setImmediate(nextTurn)
+      const current = asked(() => db.get(generationKey) as unknown)
+      if (current !== generation || memory.size >= remembered) {
+        memory = new Map()
+        generation = current
+      }
     }
     const known = memory.get(key)
     if (known !== undefined) return known
@@ -46,12 +56,62 @@ export function lmdbStore({ path, now = Date.now, remembered = 20_000 }: LmdbOpt
     const entry = read(key)
     return entry?.kind === 'hash' ? entry.fields : undefined
   }
-  const sweep = (): void => {
-    for (const { key, value } of db.getRange({ start: '', limit: 1_000_000 })) {
-      const entry = value as Entry | number
-      if (typeof entry === 'object' && entry.kind === 'text' && entry.expiresAt !== 0 && entry.expiresAt <= now()) {
-        db.removeSync(key)
+
+  /** Nothing is put for a job whose guard does not hold or whose changes do not fit; the others go on. */
+  const perform = ({ changes, guard }: Job): { readonly held: boolean } | { readonly error: unknown } => {
+    try {
+      const tooLong = changes.find(({ key }) => key.length > longestKey)
+      if (tooLong !== undefined)
+        throw new RangeError(`a name of ${tooLong.key.length} characters is too long to be stored`)
+      if (!guardHolds(guard, stored)) return { held: false }
+      const after = new Map<string, Entry | undefined>()
+      for (const change of changes) {
+        const before = after.has(change.key) ? after.get(change.key) : stored(change.key)
+        after.set(change.key, applyChange(before, change, now()))
       }
+      let remembers = false
+      for (const [key, entry] of after) {
+        if (entry === undefined) db.removeSync(key)
+        else db.putSync(key, entry)
+        remembers ||= entry?.kind !== 'text'
+      }
+      // sessions and the like are never remembered, so they need not make everybody forget
+      if (remembers) db.putSync(generationKey, ((db.get(generationKey) as number | undefined) ?? 0) + 1)
+      return { held: true }
+    } catch (error) {
+      return { error }
+    }
+  }
+  const sweep = (): void => {
+    writesUntilSweep = sweepEvery
+    for (const { key, value } of db.getRange({ start: '' })) {
+      const entry = value as Entry | number
+      if (typeof entry !== 'object' || entry.kind !== 'text') continue
+      if (entry.expiresAt !== 0 && entry.expiresAt <= now()) db.removeSync(key)
+    }
+  }
+  const commit = (): void => {
+    const jobs = waiting
+    waiting = []
+    if (jobs.length === 0) return
+    try {
+      const results = db.transactionSync(() => {
+        writesUntilSweep -= jobs.length
+        if (writesUntilSweep <= 0) sweep()
+        return jobs.map(perform)
+      })
+      looked = false
+      for (const [index, job] of jobs.entries()) {
+        const result = results[index]
+        if (result !== undefined && 'held' in result) job.resolve(result.held)
+        else job.reject(result?.error)
+      }
+    } catch (error) {
+      // not committed, so nothing of it has happened
+      looked = false
+      generation = undefined
+      memory = new Map()
+      for (const job of jobs) job.reject(unavailable(error))
     }
   }
 
@@ -74,51 +134,24 @@ export function lmdbStore({ path, now = Date.now, remembered = 20_000 }: LmdbOpt
       const keys = asked(() => [...db.getKeys(range)].map(String)).filter((key) => key.startsWith(prefix))
       return { keys: keys.slice(0, size), next: keys.length > size ? String(offset + size) : '0' }
     },
-    write: async (changes, guard) => {
-      const tooLong = changes.find(({ key }) => key.length > longestKey)
-      if (tooLong !== undefined)
-        throw new RangeError(`a name of ${tooLong.key.length} characters is too long to be stored`)
-      let failure: unknown
-      try {
-        const held = await db.transaction(() => {
-          if (!guardHolds(guard, stored)) return false
-          const after = new Map<string, Entry | undefined>()
-          try {
-            for (const change of changes) {
-              const before = after.has(change.key) ? after.get(change.key) : stored(change.key)
-              after.set(change.key, applyChange(before, change, now()))
-            }
-          } catch (error) {
-            failure = error
-            return false
-          }
-          let remembers = false
-          for (const [key, entry] of after) {
-            if (entry === undefined) db.removeSync(key)
-            else db.putSync(key, entry)
-            remembers ||= entry?.kind !== 'text'
-          }
-          // sessions and the like are never remembered, so they need not make everybody forget
-          if (remembers) db.putSync(generationKey, ((db.get(generationKey) as number | undefined) ?? 0) + 1)
-          return true
-        })
-        if (failure !== undefined) throw failure
-        if (--writesUntilSweep === 0) {
-          writesUntilSweep = sweepEvery
-          await db.transaction(sweep)
-        }
-        await db.flushed
-        return held
-      } catch (error) {
-        if (error === failure) throw error
-        throw unavailable(error)
-      }
-    },
+    write: (changes, guard) =>
+      new Promise((resolve, reject) => {
+        if (waiting.length === 0) setImmediate(commit)
+        waiting.push({ changes, guard, resolve, reject })
+      }),
     onState: () => undefined,
     close: async () => {
+      commit()
       await db.close()
     },
   }
+}
+
+interface Job {
+  readonly changes: readonly Change[]
+  readonly guard: Guard | undefined
+  resolve(held: boolean): void
+  reject(error: unknown): void
 }
 
 /** LMDB takes keys up to 1978 bytes; a character has up to three (a surrogate pair four). */
@@ -129,7 +162,7 @@ const sweepEvery = 4096
 function openFolder(path: string) {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    return open({ path, noSubdir: false, compression: false, cache: false, encoding: 'json', maxReaders: 256 })
+    return open({ path, noSubdir: false, encoding: 'json', overlappingSync: false, maxReaders: 256 })
   } catch (error) {
     throw unavailable(error)
   }
@@ -143,21 +176,13 @@ function asked<T>(read: () => T): T {
   }
 }
 
+/** A write that the disk took only in part comes as an input/output error: full disks often look so. */
 function unavailable(error: unknown): StoreUnavailable {
-  const cause = error instanceof Error ? (causeOf(error) ?? error) : new Error(String(error))
-  const full = /ENOSPC|MDB_MAP_FULL|No space left|File too large|EFBIG/i.test(`${cause.message} ${cause.name}`)
-  return new StoreUnavailable(
-    full ? `the disk under the store is full: ${cause.message}` : `the store failed: ${cause.message}`,
-    {
-      cause: error,
-    },
-  )
-}
-
-/** LMDB's own words are on `commitError` where a commit of several writes failed. */
-function causeOf(error: Error): Error | undefined {
-  const inner = (error as Error & { commitError?: unknown }).commitError
-  return inner instanceof Error ? inner : undefined
+  const text = error instanceof Error ? error.message : String(error)
+  const full = /ENOSPC|MDB_MAP_FULL|No space left|File too large|Input\/output error/i.test(text)
+  return new StoreUnavailable(`${full ? 'the disk under the store is full or broken' : 'the store failed'}: ${text}`, {
+    cause: error,
+  })
 }
 
 function freeze(entry: Entry): Entry {

@@ -18,6 +18,8 @@ export interface RedisStoreOptions {
 export interface RedisStore extends Store {
   /** For counters and caches on the same connection. */
   readonly connection: RedisConnection
+  /** Does Redis tell of changes at this moment? */
+  watched(): boolean
 }
 
 /**
@@ -90,6 +92,7 @@ export function redisStore({ redis, deadlineMs = 1000, remembered = 20_000, watc
   return {
     kind: 'redis',
     connection,
+    watched: watch.watching,
     hash,
     hashes: (keys) => Promise.all(keys.map(hash)),
     members: (key) =>

@@ -67,8 +67,8 @@ export class InvalidCursor extends Error {
 }
 
 /** Goes on at once where the value is there, later where it is a promise. */
-export function whenReady<A, B>(value: Soon<A>, next: (value: A) => Soon<B>): Soon<B> {
-  return value instanceof Promise ? value.then(next) : next(value)
+export function whenReady<A, B>(value: Soon<A>, use: (value: A) => Soon<B>): Soon<B> {
+  return value instanceof Promise ? value.then(use) : use(value)
 }
 
 // --- entries of the embedded drivers ---------------------------------------------------------------------------------
