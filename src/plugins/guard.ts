@@ -20,6 +20,18 @@ export function currentPlugin(): string | undefined {
   return running.getStore()
 }
 
+const blamed = new WeakMap<object, string>()
+
+/** Notes whose error this is, for an error that passes through code of others (Express) before it is met. */
+export function blame(plugin: string, error: unknown): void {
+  if (typeof error === 'object' && error !== null && !blamed.has(error)) blamed.set(error, plugin)
+}
+
+/** Whose error it is: who was blamed for it, else whose code runs. */
+export function culprit(error: unknown): string | undefined {
+  return (typeof error === 'object' && error !== null ? blamed.get(error) : undefined) ?? currentPlugin()
+}
+
 /** Runs listeners of plugins: what they throw is reported, and nobody else is hurt. */
 export function guarded(report: Report, plugin: string, code: () => unknown): void {
   try {

@@ -1,10 +1,10 @@
 /** An exchange ↔ the `req` and `res` that Express middleware works on. One pair for each exchange that a plugin touches. */
 import { IncomingMessage, ServerResponse } from 'node:http'
-import { PassThrough, type Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import type { Exchange, Outcome, Reply } from '../../policies/policy.ts'
 import { parsedBody } from '../../policies/policy.ts'
 import type { Expressions } from '../../policies/services.ts'
-import { guarded, runAs } from '../guard.ts'
+import { culprit, guarded, runAs } from '../guard.ts'
 import type { ExpressApp, ExpressRequest, ExpressResponse, Next } from '../types.ts'
 import { PluginEgContext } from './eg-context.ts'
 import { errorPage, statusOf } from './error-page.ts'
@@ -92,7 +92,7 @@ export class Pair {
     let resolve: ((settled: Settled) => void) | undefined
     const settle = (value: Settled): void => {
       if (settled !== undefined) {
-        if (value.kind === 'failed') this.#failedLate(plugin, value.error)
+        if (value.kind === 'failed') this.#failedLate(culprit(value.error) ?? plugin, value.error)
         return
       }
       settled = value
@@ -236,7 +236,7 @@ export class Pair {
         } catch (error) {
           return this.#fail(plugin, 'error', error)
         }
-        if (this.#body.carryBack(this.#exchange, this.request, this.#context) === 'too-large') {
+        if (this.#body.carryBack(this.#exchange, this.request, this.#context.requestStream) === 'too-large') {
           const error = Object.assign(
             new Error(`plugin ${plugin} read a body larger than ${this.#around.bodyLimit} bytes`),
             { status: 413 },
@@ -256,12 +256,10 @@ export class Pair {
     }
   }
 
+  /** The page goes through what other middleware has put around the answer, as in Express. */
   #fail(plugin: string, kind: 'error' | 'timeout', error: unknown): Reply {
-    // headers that were meant for another answer go; the ones of middleware around it stay, as in Express
-    this.#state = 'answered'
-    sealHead(this.response)
     // a refusal that middleware words as an error (400, 413, …) is no fault of the plugin
-    if (statusOf(error) >= 500) this.#around.failed(plugin, kind, error, this.#exchange)
+    if (statusOf(error) >= 500) this.#around.failed(culprit(error) ?? plugin, kind, error, this.#exchange)
     return errorPage(error)
   }
 
@@ -382,13 +380,13 @@ export class Pair {
     })
   }
 
-  #replaceHead(head: Omit<Written, 'body'>): void {
+  #replaceHead(head: Omit<Written, 'body'> & { readonly body?: Written['body'] }): void {
     const { response } = this.#exchange
     response.status = head.status
     if (head.reason !== undefined) response.reason = head.reason
     for (const name of new Set([...response.headers].map(([one]) => one.toLowerCase()))) response.headers.delete(name)
     for (const [name, value] of head.headers) {
-      if (name.toLowerCase() !== 'transfer-encoding') response.headers.append(name, value)
+      if (!isFraming(name, head.body)) response.headers.append(name, value)
     }
   }
 
@@ -404,10 +402,11 @@ export class Pair {
 /** A body that middleware reads is still forwarded: what has passed is kept, what comes goes both ways. */
 class BodyTee {
   #source: Readable | undefined
+  /** `keep`: middleware has not decided yet. `both`: it has gone on. `request`: the backend gets something else. */
+  #mode: 'keep' | 'both' | 'request' = 'keep'
   #kept: Buffer[] | undefined = []
   #size = 0
   #forward: PassThrough | undefined
-  #given: unknown
 
   read(exchange: Exchange, request: ExpressRequest, limit: number): void {
     if (this.#source !== undefined) {
@@ -422,7 +421,7 @@ class BodyTee {
     }
     const source = body.stream()
     this.#source = source
-    source.on('data', (chunk: Buffer) => this.#piece(chunk, request, limit))
+    source.on('data', (chunk: Buffer) => this.#piece(source, chunk, request, limit))
     source.on('end', () => {
       request.complete = true
       request.push(null)
@@ -434,62 +433,78 @@ class BodyTee {
     })
   }
 
-  #piece(chunk: Buffer, request: ExpressRequest, limit: number): void {
-    const source = this.#source as Readable
-    if (this.#forward === undefined) {
+  #piece(source: Readable, chunk: Buffer, request: ExpressRequest, limit: number): void {
+    if (this.#mode === 'both') {
+      // what nobody reads any more must not pile up
+      if (request.readableFlowing === true || request.listenerCount('readable') > 0) request.push(chunk)
+      if (this.#forward?.write(chunk) === false) source.pause()
+      return
+    }
+    if (this.#mode === 'keep') {
       this.#size += chunk.length
       if (this.#size > limit) this.#kept = undefined
       this.#kept?.push(chunk)
-      if (!request.push(chunk)) source.pause()
-      return
     }
-    // what nobody reads any more must not pile up
-    if (request.readableFlowing === true || request.listenerCount('readable') > 0) request.push(chunk)
-    if (!this.#forward.write(chunk)) source.pause()
+    if (!request.push(chunk)) source.pause()
   }
 
   /** Middleware goes on: what the backend gets is put in its place. */
-  carryBack(exchange: Exchange, request: ExpressRequest, context: { requestStream?: unknown }): 'ok' | 'too-large' {
+  carryBack(exchange: Exchange, request: ExpressRequest, given: unknown): 'ok' | 'too-large' {
     const { body, headers } = exchange.request
-    const given = context.requestStream as Readable | undefined
-    if (given !== undefined && given !== this.#given) {
-      this.#given = given
+    if (this.#mode === 'request') return 'ok'
+    const stream = asReadable(given)
+    if (stream !== undefined) {
+      // the client's body is what it is made from: it is taken out before it is replaced
+      if (this.#source === undefined) this.read(exchange, request, 0)
+      this.#mode = 'request'
+      this.#kept = undefined
+      this.#forward?.destroy()
       // its length is unknown, whatever the client has said about the body that it replaces
       headers.delete('content-length')
-      body.replaceStream(given)
+      body.replaceStream(stream)
       return 'ok'
     }
-    if (this.#forward !== undefined || given !== undefined) return 'ok'
+    if (this.#mode === 'both') return 'ok'
     const listening = request.listenerCount('data') + request.listenerCount('readable') > 0
     if (this.#source === undefined && (!listening || body.empty)) return 'ok'
-    if (this.#source === undefined) this.read(exchange, request, Infinity)
+    if (this.#source === undefined) this.read(exchange, request, 0)
     if (this.#kept === undefined) return 'too-large'
-    if (request.complete) {
-      body.replace(Buffer.concat(this.#kept))
-      this.#forward = new PassThrough()
-      return 'ok'
+    this.#mode = 'both'
+    if (request.complete) body.replace(Buffer.concat(this.#kept))
+    else {
+      const forward = new PassThrough()
+      for (const chunk of this.#kept) forward.write(chunk)
+      forward.on('drain', () => this.#source?.resume())
+      this.#forward = forward
+      this.#source?.resume()
+      body.replaceStream(forward, lengthOf([['content-length', headers.get('content-length') ?? '']]))
     }
-    const forward = new PassThrough()
-    for (const chunk of this.#kept) forward.write(chunk)
     this.#kept = []
-    forward.on('drain', () => this.#source?.resume())
-    this.#forward = forward
-    this.#source?.resume()
-    body.replaceStream(forward, lengthOf([['content-length', headers.get('content-length') ?? '']]))
     return 'ok'
   }
 }
 
+/** Streams of the package `readable-stream` are none of Node's own, and are wrapped. */
+function asReadable(stream: unknown): Readable | undefined {
+  if (stream instanceof Readable) return stream
+  const pipe = (stream as { pipe?: unknown } | null | undefined)?.pipe
+  return typeof pipe === 'function' ? new Readable().wrap(stream as NodeJS.ReadableStream) : undefined
+}
+
 function toReply(answer: Written): Reply {
-  const headers = answer.headers.filter(([name]) => name.toLowerCase() !== 'transfer-encoding')
-  const reason = answer.reason === undefined ? {} : { reason: answer.reason }
   return {
     kind: 'reply',
     status: answer.status,
-    ...reason,
-    headers,
+    ...(answer.reason === undefined ? {} : { reason: answer.reason }),
+    headers: answer.headers.filter(([name]) => !isFraming(name, answer.body)),
     ...(answer.body === undefined ? {} : { body: answer.body }),
   }
+}
+
+/** How the message is framed is the engine's to say; the length of a stream, or of what HEAD leaves out, it cannot know. */
+function isFraming(name: string, body: Written['body']): boolean {
+  const lower = name.toLowerCase()
+  return lower === 'transfer-encoding' || (lower === 'content-length' && Buffer.isBuffer(body))
 }
 
 function lengthOf(headers: Written['headers']): number | undefined {
