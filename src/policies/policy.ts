@@ -16,6 +16,15 @@ export interface Policy<Config> {
   nginx(config: Config, context: CompileContext): NginxPiece | Unsupported
 }
 
+/** A policy whose configuration only itself knows: what lists of policies hold. Every `Policy<Config>` is one. */
+export interface AnyPolicy {
+  readonly name: string
+  readonly summary: string
+  readonly config: z.ZodType
+  engine(config: never, context: CompileContext): Step
+  nginx(config: never, context: CompileContext): NginxPiece | Unsupported
+}
+
 /** What a policy may know while it is compiled. Throwing here costs this one route (500) and makes a diagnostic. */
 export interface CompileContext {
   readonly route: Route | undefined
@@ -203,6 +212,11 @@ export interface NginxRaw {
   readonly raw: string
 }
 
+/**
+ * Directives of one policy. What the backend is asked for stands in `$gantry_target` (at first `$request_uri`) and
+ * `$gantry_host` (at first what the route's action says): a policy that changes them does so by `set` in `location`, and
+ * the target proxies to them. A text with '$' cannot be written: nginx has no escape for it.
+ */
 export interface NginxPiece {
   readonly location?: readonly NginxDirective[]
   readonly server?: readonly NginxDirective[]

@@ -1,0 +1,229 @@
+/** Plan → an HTTP data plane that serves it. The target in TypeScript. */
+import type { AddressInfo } from 'node:net'
+import type { Diagnostic } from '../../model/diagnostic.ts'
+import type { Condition, Limits, Model } from '../../model/model.ts'
+import { emptyModel } from '../../model/model.ts'
+import type { CompileContext, CompiledCondition, AnyPolicy } from '../../policies/policy.ts'
+import type { Services } from '../../policies/services.ts'
+import type { Applied, Target } from '../target.ts'
+import { Compiler, type EngineArtifact, type ExchangeContext } from './compile.ts'
+import { forwardedLines } from './connection.ts'
+import type { EngineExchange } from './exchange.ts'
+import { OpenSocket, type OtherProtocols } from './listeners.ts'
+import { mirrorTo } from './mirror.ts'
+import { BackendPool } from './pool.ts'
+import { Resolver } from './resolve.ts'
+import { Counts } from './stats.ts'
+import type { SocketPlan } from './sockets.ts'
+import { Wheel } from './wheel.ts'
+
+export interface EngineOptions {
+  /** By name; a plan that names another is served with 500 on that route. */
+  readonly policies: readonly AnyPolicy[]
+  readonly services: Services
+  /** `compileCondition` of the policies. */
+  readonly conditions: (condition: Condition, context: CompileContext) => CompiledCondition
+  /** For listeners that say nothing. */
+  readonly limits?: Limits
+  /** After each exchange. Must be cheap, and must not keep the exchange. */
+  readonly onDone?: (exchange: EngineExchange) => void
+  /** HTTP/2, where it is built in. */
+  readonly otherProtocols?: OtherProtocols
+}
+
+export interface Engine extends Target<EngineArtifact> {
+  readonly counts: Counts
+  /** Where each listener really is, by its id: the port is the one that the system gave. */
+  addresses(): ReadonlyMap<string, AddressInfo>
+  /** Every endpoint and how it is: for the admin API. */
+  endpoints(): readonly EndpointState[]
+}
+
+export interface EndpointState {
+  readonly backend: string
+  readonly address: string
+  readonly healthy: boolean
+  readonly ejected: boolean
+  readonly draining: boolean
+  readonly busy: number
+  readonly idle: number
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  const wheel = new Wheel()
+  const counts = new Counts()
+  const pools = new Map<string, BackendPool>()
+  const poolContext = { wheel, counts, resolver: new Resolver() }
+  const pool = (id: string): BackendPool => {
+    let known = pools.get(id)
+    if (known === undefined) pools.set(id, (known = new BackendPool(id, poolContext)))
+    return known
+  }
+  const services: Services = {
+    ...options.services,
+    mirror: (exchange, backend) => {
+      ;((exchange as EngineExchange).mirrors ??= []).push(backend)
+    },
+  }
+  let model: Model = emptyModel
+  const context: ExchangeContext = {
+    services,
+    wheel,
+    counts,
+    planOf: (forward, route) => compiler.planOf(forward, route, model),
+    forwarded: forwardedLines,
+    mirror: (exchange) => {
+      if (exchange.mirrors !== undefined) for (const id of exchange.mirrors) mirrorTo(exchange, pool(id))
+    },
+    finished: (exchange) => {
+      const { response } = exchange
+      const own = exchange.program?.counts ?? exchange.listener.counts
+      own.add(response.status, performance.now() - exchange.begun, exchange.sent)
+      options.onDone?.(exchange)
+    },
+  }
+  const compiler = new Compiler({
+    policies: options.policies,
+    conditions: options.conditions,
+    limits: options.limits ?? {},
+    context,
+    pool,
+  })
+  let open = new Map<string, OpenSocket>()
+  let leaving = new Set<Promise<void>>()
+
+  /** Everything that changes for requests, in one turn of the event loop. */
+  const swap = (artifact: EngineArtifact, next: Map<string, OpenSocket>): void => {
+    model = artifact.plan.model
+    for (const [id, compiled] of artifact.backends)
+      pool(id).configure(compiled.backend, compiled.endpoints, compiled.security)
+    for (const [id, known] of pools) {
+      if (artifact.backends.has(id)) continue
+      known.stop()
+      known.configure(undefined, undefined, undefined)
+    }
+    for (const socketPlan of artifact.sockets) next.get(socketPlan.key)!.plan = socketPlan
+    open = next
+  }
+
+  return {
+    name: 'engine',
+    counts,
+    compile: (plan) => compiler.compile(plan),
+
+    async apply(artifact): Promise<Applied> {
+      const wanted = new Map(artifact.sockets.map((socketPlan) => [socketPlan.key, socketPlan]))
+      const staying = new Map<string, OpenSocket>()
+      const going: OpenSocket[] = []
+      for (const [key, socket] of open) {
+        const next = wanted.get(key)
+        if (next !== undefined && isSameKind(socket, next)) staying.set(key, socket)
+        else going.push(socket)
+      }
+      const coming = artifact.sockets.filter((socketPlan) => !staying.has(socketPlan.key))
+      // an address may become narrower or wider, or change its protocol: its port has to be free first
+      const inTheWay = going.filter((socket) =>
+        coming.some((next) => next.port !== 0 && next.port === socket.plan.port),
+      )
+      await Promise.all(inTheWay.map((socket) => socket.unlisten()))
+
+      const opened: OpenSocket[] = []
+      const diagnostics: Diagnostic[] = []
+      for (const socketPlan of coming) {
+        const socket = new OpenSocket(socketPlan, context, options.otherProtocols)
+        try {
+          await socket.listen()
+          opened.push(socket)
+        } catch (error) {
+          diagnostics.push(cannotListen(socketPlan, error))
+        }
+      }
+      if (diagnostics.length > 0) {
+        await Promise.all(opened.map((socket) => socket.drain(0)))
+        for (const socket of inTheWay) {
+          const again = new OpenSocket(socket.plan, context, options.otherProtocols)
+          try {
+            await again.listen()
+            open.set(socket.plan.key, again)
+            void socket.drain(DRAIN)
+          } catch (error) {
+            diagnostics.push(cannotListen(socket.plan, error))
+          }
+        }
+        return { kind: 'refused', diagnostics }
+      }
+      const next = new Map(staying)
+      for (const socket of opened) next.set(socket.plan.key, socket)
+      swap(artifact, next)
+      for (const socket of going) {
+        const end = socket.drain(DRAIN)
+        leaving.add(end)
+        void end.finally(() => leaving.delete(end))
+      }
+      return { kind: 'applied', diagnostics: [] }
+    },
+
+    async stop(graceMs) {
+      await Promise.all([...[...open.values()].map((socket) => socket.drain(graceMs)), ...(graceMs > 0 ? leaving : [])])
+      open = new Map()
+      leaving = new Set()
+      for (const known of pools.values()) known.stop()
+      wheel.stop()
+    },
+
+    addresses() {
+      const result = new Map<string, AddressInfo>()
+      for (const socket of open.values()) {
+        const { address } = socket
+        if (address === undefined) continue
+        for (const { listener } of socket.plan.listeners) result.set(listener.id, address)
+      }
+      return result
+    },
+
+    endpoints() {
+      return [...pools.values()].flatMap((known) =>
+        known.endpoints.map((endpoint) => ({
+          backend: known.id,
+          address: endpoint.address,
+          healthy: endpoint.healthy,
+          ejected: endpoint.ejected,
+          draining: endpoint.endpoint.draining === true,
+          busy: endpoint.busy,
+          idle: endpoint.idle.length,
+        })),
+      )
+    },
+  }
+}
+
+/** How long a connection of a port that is gone from the plan may finish, milliseconds. */
+const DRAIN = 30_000
+
+function isSameKind(socket: OpenSocket, next: SocketPlan): boolean {
+  const { tls } = socket.plan
+  if ((tls === undefined) !== (next.tls === undefined)) return false
+  // what the server asks in a handshake is fixed when it is made
+  return tls?.asksForCertificates === next.tls?.asksForCertificates && tls?.insists === next.tls?.insists
+}
+
+function cannotListen(socketPlan: SocketPlan, error: unknown): Diagnostic {
+  const { listener } = socketPlan.listeners[0]!
+  const code = (error as NodeJS.ErrnoException).code ?? ''
+  const where = `${socketPlan.address ?? '*'}:${socketPlan.port}`
+  const why =
+    code === 'EADDRINUSE'
+      ? 'something else listens there'
+      : code === 'EACCES'
+        ? 'this user may not open it'
+        : error instanceof Error
+          ? error.message
+          : String(error)
+  return {
+    code: 'engine/cannot-listen',
+    severity: 'error',
+    message: `listener ${listener.id} cannot open ${where}: ${why}; the last plan serves on`,
+    hint: code === 'EACCES' ? 'a port above 1023, or the right to bind low ones' : 'another port, or stop what uses it',
+    origin: listener.origin,
+  }
+}

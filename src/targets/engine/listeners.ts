@@ -1,0 +1,176 @@
+/** Open sockets: what listens, and the connections of each. Effect. */
+import net, { type Server, type Socket } from 'node:net'
+import tls, { type TLSSocket } from 'node:tls'
+import type { ExchangeContext } from './compile.ts'
+import type { ConnectionFactsOf } from './connection.ts'
+import { ClientConnection } from './server.ts'
+import type { SocketPlan } from './sockets.ts'
+
+/** Who speaks another protocol on the same port: HTTP/2 by its preface, or by ALPN. */
+export interface OtherProtocols {
+  /** For `ALPNProtocols`, in order of preference. */
+  readonly alpn: readonly string[]
+  /** Takes a connection whose ALPN is not http/1.1. */
+  takeAlpn(socket: TLSSocket, open: OpenSocket): boolean
+  /** Takes a plain connection that began with the HTTP/2 preface; `first`: what was read so far. Call `leave` before touching the socket. */
+  takePreface(socket: Socket, first: Buffer, open: OpenSocket, leave: () => void): boolean
+}
+
+/** One port that is open. Its plan is replaced in one assignment. */
+export class OpenSocket {
+  plan: SocketPlan
+  draining = false
+  readonly context: ExchangeContext
+  readonly secure: boolean
+  readonly asksForCertificates: boolean
+  readonly connections = new Set<ClientConnection>()
+  readonly #others: OtherProtocols | undefined
+  readonly #server: Server
+  readonly #perClient = new Map<string, number>()
+  #onEmpty: (() => void) | undefined
+
+  constructor(plan: SocketPlan, context: ExchangeContext, others: OtherProtocols | undefined) {
+    this.plan = plan
+    this.context = context
+    this.#others = others
+    this.secure = plan.tls !== undefined
+    this.asksForCertificates = plan.tls?.asksForCertificates === true
+    const options = { allowHalfOpen: true, noDelay: true }
+    if (plan.tls === undefined) {
+      this.#server = net.createServer(options, (socket) => this.#accept(socket))
+    } else {
+      this.#server = tls.createServer({
+        ...options,
+        secureContext: plan.tls.first,
+        ALPNProtocols: [...(others?.alpn ?? ['http/1.1'])],
+        handshakeTimeout: 10_000,
+        requestCert: plan.tls.asksForCertificates,
+        rejectUnauthorized: plan.tls.insists,
+        SNICallback: (name, callback) => {
+          const found = this.plan.tls?.contextFor(name)
+          if (found === undefined) callback(new Error(`no certificate for ${name}`))
+          else callback(null, found)
+        },
+      } as tls.TlsOptions)
+      this.#server.on('secureConnection', (socket: TLSSocket) => this.#acceptSecure(socket))
+      this.#server.on('tlsClientError', (_error, socket: TLSSocket) => {
+        context.counts.refuse('tls-handshake')
+        socket.destroy()
+      })
+    }
+    this.#server.on('drop', () => context.counts.connectionsRefused++)
+  }
+
+  get address(): net.AddressInfo | undefined {
+    const address = this.#server.address()
+    return address === null || typeof address === 'string' ? undefined : address
+  }
+
+  /** Rejects with what the system says. */
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => reject(error)
+      this.#server.once('error', fail)
+      const { address, port } = this.plan
+      const where = address === undefined ? { port } : { host: address, port }
+      this.#server.listen({ ...where, backlog: 4096 }, () => {
+        this.#server.off('error', fail)
+        this.#server.on('error', (error) => {
+          this.context.services.events.emit('error', 'engine/socket', error.message)
+        })
+        resolve()
+      })
+    })
+  }
+
+  /** Nothing new is taken; the connections stay. */
+  unlisten(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.#server.listening) {
+        resolve()
+        return
+      }
+      // close() calls back when every connection has ended, which is later than the port is free
+      this.#server.close()
+      setImmediate(resolve)
+    })
+  }
+
+  /** Resolves when the last connection has ended by itself, or was ended after `graceMs`. */
+  async drain(graceMs: number): Promise<void> {
+    this.draining = true
+    await this.unlisten()
+    for (const connection of this.connections) connection.drain()
+    if (this.connections.size === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        for (const connection of this.connections) connection.destroy()
+        resolve()
+      }, graceMs)
+      this.#onEmpty = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** A connection has gone. */
+  left(connection: ClientConnection, facts: ConnectionFactsOf): void {
+    if (!this.connections.delete(connection)) return
+    this.context.counts.connections--
+    const count = this.#perClient.get(facts.remoteAddress)
+    if (count !== undefined) {
+      if (count <= 1) this.#perClient.delete(facts.remoteAddress)
+      else this.#perClient.set(facts.remoteAddress, count - 1)
+    }
+    if (this.connections.size === 0) this.#onEmpty?.()
+  }
+
+  takePreface(socket: Socket, first: Buffer, leave: () => void): boolean {
+    return this.#others?.takePreface(socket, first, this, leave) === true
+  }
+
+  #accept(socket: Socket): void {
+    const { counts } = this.context
+    const most = this.plan.limits.connectionsPerClient
+    const address = most > 0 ? plainAddress(socket) : ''
+    if (most > 0) {
+      const count = this.#perClient.get(address) ?? 0
+      if (count >= most) {
+        counts.connectionsRefused++
+        counts.refuse('connections-per-client')
+        socket.on('error', () => undefined)
+        socket.destroy()
+        return
+      }
+      this.#perClient.set(address, count + 1)
+    }
+    counts.connections++
+    counts.connectionsOpened++
+    this.connections.add(new ClientConnection(socket, this))
+  }
+
+  #acceptSecure(socket: TLSSocket): void {
+    const name = (socket as TLSSocket & { readonly servername?: string | false }).servername
+    const serverName = typeof name === 'string' ? name.toLowerCase() : undefined
+    if (this.plan.tls?.requires(serverName) === true && !socket.authorized) {
+      this.context.counts.refuse('client-certificate')
+      socket.on('error', () => undefined)
+      socket.destroy()
+      return
+    }
+    const protocol = socket.alpnProtocol
+    if (typeof protocol === 'string' && protocol !== 'http/1.1' && protocol !== 'http/1.0') {
+      if (this.#others?.takeAlpn(socket, this) === true) return
+      socket.on('error', () => undefined)
+      socket.destroy()
+      return
+    }
+    this.#accept(socket)
+  }
+}
+
+function plainAddress(socket: Socket): string {
+  const address = socket.remoteAddress ?? ''
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+}

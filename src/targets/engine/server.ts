@@ -1,0 +1,555 @@
+/** One HTTP/1.1 connection of a client: bytes → exchanges, answers → bytes. One request at a time; pipelined ones wait. */
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
+import { TAG, type Fields } from '../../lib/http1/fields.ts'
+import { parseRequestHead, PREFACE, Refusal, type RequestHead } from '../../lib/http1/head.ts'
+import { latin1 } from '../../lib/http1/latin1.ts'
+import { BodyFlow } from './body-flow.ts'
+import type { CompiledListener, ResolvedLimits } from './compile.ts'
+import { ConnectionFactsOf } from './connection.ts'
+import { EngineExchange, EngineRequest, STAGE, type Inbound, type TunnelEnd } from './exchange.ts'
+import type { OpenSocket } from './listeners.ts'
+import { begin, clientGone, finished } from './run.ts'
+import { Deadline } from './wheel.ts'
+
+/** Small pieces are joined into one write. */
+const JOIN = 16_384
+/** Of requests that came before their turn, bytes. */
+const PIPELINE = 65_536
+/** An answer that came before the end of the request's body: so much of the rest is read to keep the connection. */
+const SKIP = 65_536
+/** How long a client may take to read an answer after which we close, milliseconds. */
+const LINGER = 2000
+
+export class ClientConnection extends Deadline implements Inbound, PieceSink, TunnelEnd {
+  modern = true
+  readonly #socket: Socket
+  readonly #open: OpenSocket
+  readonly #reader = new BodyReader()
+  readonly #facts: ConnectionFactsOf
+  #exchange: EngineExchange | undefined
+  #limits: ResolvedLimits
+  #held: Buffer | undefined
+  #out = ''
+  #processing = false
+  #closing = false
+  #tunnelFar: TunnelEnd | undefined
+  #tunnel = false
+  /** May another request follow this one? */
+  #keepAlive = false
+  #wantsContinue = false
+  #bodyBytes = 0
+  /** Of the answer: 0 none to be written, 1 with a length, 2 in chunks, 3 until the connection ends. */
+  #framing = 0
+  #begun = false
+  #stalled = false
+  #halfClosed = false
+
+  constructor(socket: Socket, open: OpenSocket) {
+    super()
+    this.#socket = socket
+    this.#open = open
+    this.#facts = new ConnectionFactsOf(socket, open.secure ? (socket as TLSSocket) : undefined, open)
+    this.#limits = open.plan!.limits
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('end', () => this.#onEndOfStream())
+    socket.on('drain', () => this.#onDrain())
+    socket.on('error', () => this.#onGone())
+    socket.on('close', () => this.#onGone())
+    this.#idle()
+  }
+
+  /** Ends when it can: at once where it waits for a request, else with the answer. */
+  drain(): void {
+    if (this.#exchange === undefined && this.#held === undefined && !this.#closing) this.#end()
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  // --- bytes of the client ---
+
+  #onData(chunk: Buffer): void {
+    if (this.#tunnel) {
+      if (this.#tunnelFar?.send(chunk) === false) this.#socket.pause()
+      return
+    }
+    if (this.#closing) return
+    let bytes = chunk
+    if (this.#held !== undefined) {
+      bytes = Buffer.concat([this.#held, chunk])
+      this.#held = undefined
+    }
+    this.#process(bytes)
+  }
+
+  #process(bytes: Buffer): void {
+    this.#processing = true
+    let at = 0
+    while (at < bytes.length && !this.#closing && !this.#tunnel) {
+      if (!this.#reader.done) {
+        at = this.#reader.feed(bytes, at, bytes.length, this)
+        if (this.#exchange !== undefined && !this.#reader.done) this.#touch(this.#limits.bodyTimeout)
+      } else if (this.#exchange !== undefined) {
+        this.#hold(bytes, at)
+        if (bytes.length - at > PIPELINE) this.#socket.pause()
+        break
+      } else {
+        at = this.#onHeadBytes(bytes, at)
+        if (at < 0) break
+      }
+    }
+    this.#processing = false
+  }
+
+  #hold(bytes: Buffer, at: number): void {
+    this.#held = at === 0 ? bytes : bytes.subarray(at)
+  }
+
+  /** Where the head ends; -1 where there is nothing more to do with these bytes. */
+  #onHeadBytes(bytes: Buffer, from: number): number {
+    let at = from
+    const limits = this.#open.plan!.limits
+    // RFC 9112 §2.2: one empty line before a request is an old habit, and harmless
+    if (bytes[at] === 13 && bytes[at + 1] === 10) at += 2
+    const end = bytes.indexOf('\r\n\r\n', at, 'latin1')
+    if (end < 0 || end - at > limits.headBytes) {
+      if (bytes.length - at > limits.headBytes) {
+        const line = bytes.indexOf(10, at)
+        this.#refuse(line < 0 || line - at > limits.targetBytes + 64 ? LONG_TARGET : LONG_HEAD)
+        return -1
+      }
+      const refusal = earlyRefusal(bytes, at)
+      if (refusal !== undefined) {
+        this.#refuse(refusal)
+        return -1
+      }
+      if (at < bytes.length) {
+        if (this.#held === undefined && !this.#waitsForHead) {
+          this.#waitsForHead = true
+          this.#set(limits.headTimeout)
+        }
+        this.#hold(bytes, at)
+      }
+      return -1
+    }
+    this.#waitsForHead = false
+    const head = parseRequestHead(latin1(bytes, at, end + 4), limits)
+    if (head instanceof Refusal) {
+      if (head === PREFACE && this.#open.takePreface(this.#socket, bytes.subarray(at), () => this.#leave())) return -1
+      this.#refuse(head)
+      return -1
+    }
+    this.#begin(head, end + 4 === bytes.length)
+    return end + 4
+  }
+
+  #waitsForHead = false
+
+  #begin(head: RequestHead, whole: boolean): void {
+    const plan = this.#open.plan!
+    const listener = plan.find(head.host)
+    if (this.#facts.secure && !plan.directed(this.#facts.serverName, listener)) {
+      this.#refuse(MISDIRECTED)
+      return
+    }
+    const { limits } = listener
+    this.#limits = limits
+    this.modern = head.minor === 1
+    const declared = head.chunked ? -1 : Math.max(0, head.length)
+    if (limits.bodyBytes > 0 && declared > limits.bodyBytes) {
+      this.#refuse(LONG_BODY)
+      return
+    }
+    this.#reader.start(head.chunked ? 'chunked' : declared, limits)
+    this.#keepAlive = head.keepAlive
+    this.#wantsContinue = head.expectContinue
+    this.#bodyBytes = 0
+    this.#begun = false
+    const connection = this.#facts.of(listener, head.fields)
+    const flow = declared === 0 ? undefined : new BodyFlow(declared, this)
+    const request = new EngineRequest(head, head.minor === 1 ? '1.1' : '1.0', connection.clientCertificate, flow)
+    const exchange = new EngineExchange(this, listener, connection, request, Date.now(), performance.now())
+    this.#exchange = exchange
+    this.due = Number.POSITIVE_INFINITY
+    if (declared !== 0 && whole) this.#set(limits.bodyTimeout)
+    listener.context.counts.requests++
+    begin(exchange)
+  }
+
+  onPiece(piece: Buffer): void {
+    const exchange = this.#exchange
+    if (exchange === undefined || exchange.stage === STAGE.done) return
+    const limit = this.#limits.bodyBytes
+    if (limit > 0) {
+      this.#bodyBytes += piece.length
+      if (this.#bodyBytes > limit) {
+        this.#refuse(LONG_BODY)
+        return
+      }
+    }
+    this.#wantsContinue = false
+    exchange.request.flow?.push(piece)
+  }
+
+  onEnd(trailers: Fields | undefined): void {
+    if (!this.#stalled) this.due = Number.POSITIVE_INFINITY
+    this.#exchange?.request.flow?.finish(trailers)
+  }
+
+  onRefusal(refusal: Refusal): void {
+    this.#refuse(refusal)
+  }
+
+  // --- the body of the request, as a source ---
+
+  pause(): void {
+    if (!this.#stalled) this.due = Number.POSITIVE_INFINITY
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#tunnel && !this.#reader.done) this.#touch(this.#limits.bodyTimeout)
+    this.#socket.resume()
+  }
+
+  want(): void {
+    if (!this.#wantsContinue) return
+    this.#wantsContinue = false
+    this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+    this.#set(this.#limits.bodyTimeout)
+  }
+
+  // --- the answer ---
+
+  inform(status: number, reason: string, fields: Fields): void {
+    if (!this.modern || this.#begun) return
+    const skip = TAG.hop | TAG.length | TAG.coding
+    this.#socket.write(`${statusLine(status, reason)}${fields.write(skip)}\r\n`, 'latin1')
+  }
+
+  answer(exchange: EngineExchange, length: number): void {
+    const { response, request } = exchange
+    const { status, headers } = response
+    this.#begun = true
+    let skip = TAG.hop | TAG.coding
+    let framing = ''
+    const { method } = request
+    if (status === 204 || status === 304 || method === 'HEAD') {
+      this.#framing = 0
+      if (status === 204) skip |= TAG.length
+      else if (response.from === 'gateway' || response.flow?.changed === true) {
+        skip |= TAG.length
+        if (status !== 304 && length >= 0) framing = `Content-Length: ${length}\r\n`
+      }
+    } else if (length >= 0) {
+      this.#framing = 1
+      if (response.from === 'gateway' || response.flow !== undefined || (headers.tags & TAG.length) === 0) {
+        skip |= TAG.length
+        framing = `Content-Length: ${length}\r\n`
+      }
+    } else if (this.modern) {
+      this.#framing = 2
+      skip |= TAG.length
+      framing = 'Transfer-Encoding: chunked\r\n'
+    } else {
+      this.#framing = 3
+      skip |= TAG.length
+      this.#keepAlive = false
+    }
+    if (this.#framing !== 2) skip |= TAG.trailer
+    if (this.#open.draining || this.#wantsContinue || (!this.#reader.done && this.#reader.left > SKIP)) {
+      this.#keepAlive = false
+    }
+    if (!this.#keepAlive) framing += 'Connection: close\r\n'
+    else if (!this.modern) framing += 'Connection: keep-alive\r\n'
+    if ((headers.tags & TAG.date) === 0) framing += dateLine()
+    this.#out += `${statusLine(status, response.reason)}${headers.write(skip)}${framing}\r\n`
+  }
+
+  write(piece: Buffer): boolean {
+    const exchange = this.#exchange
+    if (exchange === undefined || this.#framing === 0) return true
+    exchange.sent += piece.length
+    const chunked = this.#framing === 2
+    if (chunked) this.#out += `${piece.length.toString(16)}\r\n`
+    if (piece.length + this.#out.length <= JOIN) {
+      this.#out += latin1(piece, 0, piece.length)
+      if (chunked) this.#out += '\r\n'
+      // a backend's connection flushes when it has read all there is
+      if (exchange.outbound === undefined) this.flush()
+    } else {
+      const socket = this.#socket
+      socket.cork()
+      this.flush()
+      socket.write(piece)
+      if (chunked) socket.write('\r\n', 'latin1')
+      socket.uncork()
+    }
+    if (!this.#socket.writableNeedDrain) return true
+    this.#stall()
+    return false
+  }
+
+  end(trailers: Fields | undefined): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    if (this.#framing === 2) this.#out += trailers === undefined ? '0\r\n\r\n' : `0\r\n${trailers.write(0)}\r\n`
+    this.flush()
+    if (this.#exchange !== exchange) return
+    this.#exchange = undefined
+    finished(exchange)
+    if (!this.#keepAlive || this.#open.draining || this.#wantsContinue) {
+      this.#end()
+      return
+    }
+    if (this.#stalled) return
+    this.#next()
+  }
+
+  /** The answer cannot be completed. */
+  fail(): void {
+    this.abort()
+  }
+
+  flush(): void {
+    if (this.#out === '') return
+    const out = this.#out
+    this.#out = ''
+    if (!this.#socket.write(out, 'latin1')) this.#stall()
+  }
+
+  abort(): void {
+    const exchange = this.#exchange
+    // only a reset tells a reader until the end that this was not the end
+    if (this.#begun && this.#framing === 3) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
+    if (exchange === undefined) return
+    this.#exchange = undefined
+    clientGone(exchange, exchange.failure ?? 'aborted')
+  }
+
+  tunnel(exchange: EngineExchange, far: TunnelEnd, first: Buffer | undefined): TunnelEnd | undefined {
+    if (!this.modern || this.#begun || this.#closing) return undefined
+    const { headers } = exchange.response
+    const upgrade = headers.get('upgrade') ?? exchange.request.upgrade ?? ''
+    this.#begun = true
+    this.#tunnel = true
+    this.#tunnelFar = far
+    this.due = Number.POSITIVE_INFINITY
+    const head = `HTTP/1.1 101 Switching Protocols\r\n${headers.write(TAG.hop | TAG.length | TAG.coding)}`
+    this.#socket.write(`${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`, 'latin1')
+    exchange.listener.context.counts.upgrades++
+    if (first !== undefined && !this.send(first)) far.pause()
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined && !far.send(held)) this.#socket.pause()
+    else if (this.#socket.isPaused()) this.#socket.resume()
+    return this
+  }
+
+  send(piece: Buffer): boolean {
+    if (this.#exchange !== undefined) this.#exchange.sent += piece.length
+    return this.#socket.write(piece)
+  }
+
+  finish(): void {
+    this.#socket.end()
+  }
+
+  // --- between exchanges ---
+
+  #next(): void {
+    if (this.#reader.done) this.#idle()
+    else this.#set(this.#limits.bodyTimeout)
+    if (this.#socket.isPaused()) this.#socket.resume()
+    const held = this.#held
+    // while bytes are being processed, whoever does it goes on by itself
+    if (this.#processing || held === undefined) {
+      if (this.#halfClosed && held === undefined) this.#end()
+      return
+    }
+    this.#held = undefined
+    this.#process(held)
+  }
+
+  #idle(): void {
+    this.#set(this.#open.plan!.limits.idleTimeout)
+  }
+
+  /** Says our last, and reads on for a moment so that the client gets to read it. */
+  #end(): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.#held = undefined
+    this.#socket.end()
+    if (this.#socket.isPaused()) this.#socket.resume()
+    this.#set(LINGER)
+  }
+
+  #refuse(refusal: Refusal): void {
+    this.#open.context.counts.refuse(refusal.reason)
+    const exchange = this.#exchange
+    if (exchange !== undefined) {
+      this.#exchange = undefined
+      clientGone(exchange, `refused: ${refusal.reason}`)
+      if (this.#begun) {
+        this.#socket.destroy()
+        return
+      }
+    }
+    const words = STATUS_CODES[refusal.status] ?? 'Bad Request'
+    const body = `${words}: ${refusal.reason}\n`
+    const length = `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n`
+    this.#socket.write(
+      `${statusLine(refusal.status, words)}${dateLine()}${length}Connection: close\r\n\r\n${body}`,
+      'latin1',
+    )
+    this.#end()
+  }
+
+  /** The connection goes on in other hands (HTTP/2). */
+  #leave(): void {
+    this.#closing = true
+    this.#open.context.wheel.remove(this)
+    this.#socket.removeAllListeners()
+    this.#open.left(this, this.#facts)
+  }
+
+  // --- the connection ends ---
+
+  #onEndOfStream(): void {
+    if (this.#tunnel) {
+      this.#tunnelFar?.finish()
+      return
+    }
+    if (this.#closing) {
+      this.#socket.destroy()
+      return
+    }
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      if (this.#waitsForHead) this.#socket.destroy()
+      else this.#end()
+      return
+    }
+    // who said that this is the last request may also say that it has said its last; anybody else has gone
+    if (this.#reader.done && !this.#keepAlive) {
+      this.#halfClosed = true
+      return
+    }
+    this.#socket.destroy()
+    this.#exchange = undefined
+    clientGone(exchange, 'client-gone')
+  }
+
+  #onGone(): void {
+    this.#closing = true
+    this.#open.context.wheel.remove(this)
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    const far = this.#tunnelFar
+    this.#tunnelFar = undefined
+    far?.destroy()
+    if (exchange !== undefined) {
+      if (this.#tunnel) finished(exchange)
+      else clientGone(exchange, 'client-gone')
+    }
+    this.#open.left(this, this.#facts)
+  }
+
+  #onDrain(): void {
+    if (this.#tunnel) {
+      this.#tunnelFar?.resume()
+      return
+    }
+    if (!this.#stalled) return
+    this.#stalled = false
+    this.due = Number.POSITIVE_INFINITY
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      if (!this.#closing) this.#next()
+      else this.#set(LINGER)
+      return
+    }
+    if (exchange.response.flow !== undefined) exchange.response.flow.resume()
+    else exchange.outbound?.resume()
+  }
+
+  // --- time ---
+
+  #stall(): void {
+    this.#stalled = true
+    this.#set(this.#limits.bodyTimeout)
+  }
+
+  #set(ms: number): void {
+    if (ms > 0) this.#open.context.wheel.set(this, ms, performance.now())
+    else this.due = Number.POSITIVE_INFINITY
+  }
+
+  #touch(ms: number): void {
+    if (!this.#stalled) this.#set(ms)
+  }
+
+  expire(): void {
+    if (this.#closing || this.#stalled || this.#tunnel) this.#socket.destroy()
+    else if (this.#exchange !== undefined) {
+      if (this.#reader.done) return
+      if (this.#begun) this.#socket.destroy()
+      else this.#refuse(SLOW_BODY)
+    } else if (this.#waitsForHead) this.#refuse(SLOW_HEAD)
+    else if (!this.#reader.done) this.#socket.destroy()
+    else this.#end()
+  }
+}
+
+const LONG_HEAD = Object.freeze(new Refusal(431, 'head-too-long'))
+const LONG_TARGET = Object.freeze(new Refusal(414, 'target-too-long'))
+const LONG_BODY = Object.freeze(new Refusal(413, 'body-too-large'))
+const SLOW_HEAD = Object.freeze(new Refusal(408, 'head-timeout'))
+const SLOW_BODY = Object.freeze(new Refusal(408, 'body-timeout'))
+const MISDIRECTED = Object.freeze(new Refusal(421, 'misdirected'))
+const BARE_LF = Object.freeze(new Refusal(400, 'bare-lf'))
+const NO_METHOD = Object.freeze(new Refusal(400, 'request-line'))
+
+/** What can never become a good head, while it is not whole: nobody should have to wait for the timeout to learn it. */
+function earlyRefusal(bytes: Buffer, from: number): Refusal | undefined {
+  const first = bytes[from]
+  // a TLS hello, a control character: this is not HTTP
+  if (first !== undefined && (first < 0x21 || first > 0x7e) && !(first === 13 && bytes.length - from === 1))
+    return NO_METHOD
+  for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, at + 1)) {
+    if (at === 0 || bytes[at - 1] !== 13) return BARE_LF
+  }
+  return undefined
+}
+
+const lines = new Map<number, string>()
+
+function statusLine(status: number, reason: string): string {
+  if (reason !== '' && reason !== STATUS_CODES[status]) return `HTTP/1.1 ${status} ${reason}\r\n`
+  let line = lines.get(status)
+  if (line === undefined) {
+    line = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
+    lines.set(status, line)
+  }
+  return line
+}
+
+let dateUntil = 0
+let date = ''
+
+function dateLine(): string {
+  const now = Date.now()
+  if (now >= dateUntil) {
+    date = `Date: ${new Date(now).toUTCString()}\r\n`
+    dateUntil = now - (now % 1000) + 1000
+  }
+  return date
+}
+
+export type { CompiledListener }

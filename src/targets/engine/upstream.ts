@@ -1,0 +1,471 @@
+/** One HTTP/1.1 connection to an endpoint: an exchange at a time goes out as text and comes back as an answer. */
+import net, { isIP } from 'node:net'
+import tls from 'node:tls'
+import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
+import type { Fields } from '../../lib/http1/fields.ts'
+import { parseResponseHead, Refusal } from '../../lib/http1/head.ts'
+import { latin1 } from '../../lib/http1/latin1.ts'
+import type { BodySink } from './body-flow.ts'
+import type { EngineExchange, Outbound, TunnelEnd } from './exchange.ts'
+import { answered, failedUpstream, type UpstreamFailure } from './forward.ts'
+import type { EndpointPool } from './pool.ts'
+import { checkIdentity } from './tls.ts'
+import { Deadline } from './wheel.ts'
+
+const HEAD_BYTES = 65_536
+const HEAD_LIMITS = { headerCount: 200 }
+const CONNECT_TIMEOUT = 5000
+/** Shorter than what servers usually wait; a server that says when it will close is believed. */
+const IDLE_TIMEOUT = 30_000
+/** Small pieces are joined into one write. */
+const JOIN = 16_384
+
+const CONNECTING = 0
+const IDLE = 1
+const HEAD = 2
+const BODY = 3
+const TUNNEL = 4
+const CLOSED = 5
+
+export class UpstreamConnection extends Deadline implements Outbound, BodySink, PieceSink, TunnelEnd {
+  readonly pool: EndpointPool
+  readonly address: string
+  readonly #socket: net.Socket
+  readonly #reader = new BodyReader()
+  #state = CONNECTING
+  #connected = false
+  #exchange: EngineExchange | undefined
+  /** Bytes of a head that is not whole yet. */
+  #held: Buffer | undefined
+  #out = ''
+  #joining = false
+  #requestDone = true
+  #chunked = false
+  #keepAlive = true
+  #uses = 0
+  #anyByte = false
+  #idleFor = IDLE_TIMEOUT
+  /** When the try must be over; of the wheel's clock. */
+  #tryDue = Number.POSITIVE_INFINITY
+  #waiting: { head: string; length: number } | undefined
+  #far: TunnelEnd | undefined
+
+  constructor(pool: EndpointPool) {
+    super()
+    this.pool = pool
+    this.address = pool.address
+    const { host, port } = pool.endpoint
+    const { security } = pool.backend
+    const where: net.NetConnectOpts = host.startsWith('unix:')
+      ? { path: host.slice(5), allowHalfOpen: true }
+      : { host, port, lookup: pool.context.resolver.lookup, noDelay: true, allowHalfOpen: true }
+    pool.context.counts.upstreamConnects++
+    if (security === undefined) {
+      this.#socket = net.connect(where)
+      this.#socket.on('connect', () => this.#onConnect())
+    } else {
+      const dialled = host.startsWith('unix:') ? 'localhost' : host
+      const serverName = security.serverName ?? (isIP(dialled) === 0 ? dialled : undefined)
+      this.#socket = tls.connect({
+        ...where,
+        secureContext: security.context,
+        rejectUnauthorized: security.reject,
+        ...(serverName === undefined ? {} : { servername: serverName }),
+        ALPNProtocols: ['http/1.1'],
+        checkServerIdentity: (_host, peer) => checkIdentity(security, dialled, peer),
+      })
+      this.#socket.on('secureConnect', () => this.#onConnect())
+    }
+    const socket = this.#socket
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
+    socket.on('end', () => this.#onEndOfStream())
+    socket.on('drain', () => this.#onDrain())
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#onError(error))
+    socket.on('close', () => this.#onClose())
+    pool.context.wheel.set(this, CONNECT_TIMEOUT, performance.now())
+  }
+
+  /** Sends one exchange. `head` ends with the empty line; `length`: of the body, bytes, or -1 for chunks. */
+  start(exchange: EngineExchange, head: string, length: number): void {
+    this.#exchange = exchange
+    exchange.outbound = this
+    this.#uses++
+    this.#anyByte = false
+    const timeouts = exchange.plan?.forward.timeouts
+    const now = timeouts === undefined && this.#connected ? 0 : performance.now()
+    if (timeouts?.backendRequest !== undefined && timeouts.backendRequest > 0)
+      this.#tryDue = now + timeouts.backendRequest
+    else this.#tryDue = Number.POSITIVE_INFINITY
+    if (!this.#connected) {
+      this.#arm(timeouts?.connect || CONNECT_TIMEOUT, now)
+      // nothing is sent before the other side is known: neither to a stranger, nor to a socket that never opens
+      this.#waiting = { head, length }
+      return
+    }
+    this.#send(exchange, head, length, now)
+  }
+
+  #send(exchange: EngineExchange, head: string, length: number, now: number): void {
+    this.#state = HEAD
+    const firstByte = exchange.plan?.forward.timeouts?.firstByte ?? 0
+    if (firstByte > 0 || this.#tryDue !== Number.POSITIVE_INFINITY) this.#arm(firstByte, now)
+    else this.due = Number.POSITIVE_INFINITY
+    const { flow } = exchange.request
+    if (flow === undefined) {
+      this.#requestDone = true
+      this.#socket.write(head, 'latin1')
+      return
+    }
+    this.#requestDone = false
+    this.#chunked = length === -1
+    this.#out = head
+    this.#joining = true
+    flow.attach(this)
+    this.#joining = false
+    this.#flush()
+  }
+
+  // --- the body of the request ---
+
+  write(piece: Buffer): boolean {
+    if (this.#state === CLOSED) return true
+    if (this.#chunked) this.#out += `${piece.length.toString(16)}\r\n`
+    if (piece.length + this.#out.length <= JOIN) {
+      this.#out += latin1(piece, 0, piece.length)
+      if (this.#chunked) this.#out += '\r\n'
+      if (!this.#joining) this.#flush()
+    } else {
+      const socket = this.#socket
+      socket.cork()
+      this.#flush()
+      socket.write(piece)
+      if (this.#chunked) socket.write('\r\n', 'latin1')
+      socket.uncork()
+    }
+    return !this.#socket.writableNeedDrain
+  }
+
+  end(trailers: Fields | undefined): void {
+    if (this.#state === CLOSED) return
+    if (this.#chunked) this.#out += trailers === undefined ? '0\r\n\r\n' : `0\r\n${trailers.write(0)}\r\n`
+    this.#requestDone = true
+    if (!this.#joining) this.#flush()
+  }
+
+  /** The client's body broke off: the backend must not take it for whole. */
+  fail(): void {
+    if (this.#exchange === undefined) return
+    this.#detach()
+    this.destroy()
+  }
+
+  #flush(): void {
+    if (this.#out === '') return
+    const out = this.#out
+    this.#out = ''
+    this.#socket.write(out, 'latin1')
+  }
+
+  // --- what the exchange wants ---
+
+  cancel(): void {
+    if (this.#exchange === undefined && this.#state !== TUNNEL) return
+    this.#detach()
+    this.destroy()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  destroy(): void {
+    if (this.#state === CLOSED) return
+    if (this.#state === IDLE) this.pool.forget(this)
+    this.#state = CLOSED
+    this.pool.context.wheel.remove(this)
+    this.#socket.destroy()
+  }
+
+  // --- the answer ---
+
+  onPiece(piece: Buffer): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    const { flow } = exchange.response
+    if (flow !== undefined) flow.push(piece)
+    else if (!exchange.inbound.write(piece)) this.#socket.pause()
+  }
+
+  onEnd(trailers: Fields | undefined): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    this.#release()
+    const { flow } = exchange.response
+    if (flow !== undefined) flow.finish(trailers)
+    else exchange.inbound.end(trailers)
+  }
+
+  onRefusal(refusal: Refusal): void {
+    this.#fail('bad-answer', `bad-answer: ${refusal.reason}`)
+  }
+
+  #onConnect(): void {
+    if (this.#state === CLOSED) return
+    this.#connected = true
+    this.#state = IDLE
+    const exchange = this.#exchange
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (exchange === undefined || waiting === undefined) {
+      this.destroy()
+      return
+    }
+    this.#send(exchange, waiting.head, waiting.length, performance.now())
+  }
+
+  #onData(chunk: Buffer): void {
+    const exchange = this.#exchange
+    if (this.#state === TUNNEL) {
+      this.#touchTunnel()
+      if (this.#far?.send(chunk) === false) this.#socket.pause()
+      return
+    }
+    if (exchange === undefined) {
+      // nobody asked: whatever this is, no later answer may be taken from it
+      this.destroy()
+      return
+    }
+    this.#anyByte = true
+    let at = 0
+    if (this.#state === HEAD) {
+      at = this.#onHeadBytes(chunk, exchange)
+      if (at < 0) return
+    }
+    const bytes = this.#rest ?? chunk
+    this.#rest = undefined
+    if (this.#state === BODY) {
+      const idle = exchange.plan?.forward.timeouts?.idle ?? 0
+      if (idle > 0) this.#arm(idle, performance.now())
+      if (at < bytes.length) at = this.#reader.feed(bytes, at, bytes.length, this)
+      if (this.#exchange === exchange) exchange.inbound.flush()
+    }
+    if (at < bytes.length && (this.#state === IDLE || this.#state === HEAD)) this.destroy()
+  }
+
+  /** The chunk with what was held before it, where a head came in pieces. */
+  #rest: Buffer | undefined
+
+  /** Where the body begins; -1 where there is nothing more to do with these bytes. */
+  #onHeadBytes(chunk: Buffer, exchange: EngineExchange): number {
+    let bytes = chunk
+    if (this.#held !== undefined) {
+      bytes = Buffer.concat([this.#held, chunk])
+      this.#held = undefined
+      this.#rest = bytes
+    }
+    let from = 0
+    for (;;) {
+      const end = bytes.indexOf('\r\n\r\n', from, 'latin1')
+      if (end < 0 || end - from > HEAD_BYTES) {
+        this.#rest = undefined
+        if (bytes.length - from > HEAD_BYTES) {
+          this.#fail('bad-answer', 'bad-answer: head-too-long')
+          return -1
+        }
+        this.#held = from === 0 && bytes !== chunk ? bytes : Buffer.from(bytes.subarray(from))
+        return -1
+      }
+      const head = parseResponseHead(latin1(bytes, from, end + 4), HEAD_LIMITS)
+      from = end + 4
+      if (head instanceof Refusal) {
+        this.#rest = undefined
+        this.#fail('bad-answer', `bad-answer: ${head.reason}`)
+        return -1
+      }
+      if (head.status >= 200) {
+        this.#keepAlive = head.keepAlive
+        const none = head.status === 204 || head.status === 304 || exchange.request.method === 'HEAD'
+        const declared = none ? 0 : head.chunked ? -1 : head.length
+        if (!none && !head.chunked && head.length < 0) this.#keepAlive = false
+        if (this.#keepAlive) this.#readKeepAlive(head.fields)
+        this.#reader.start(none ? 0 : head.chunked ? 'chunked' : head.length < 0 ? 'close' : head.length, HEAD_LIMITS)
+        this.#state = BODY
+        if (this.#tryDue === Number.POSITIVE_INFINITY) this.due = Number.POSITIVE_INFINITY
+        this.pool.succeeded()
+        if (this.#reader.done) this.#release()
+        answered(exchange, this, head, declared)
+        return from
+      }
+      if (head.status === 101) {
+        this.#rest = undefined
+        this.#upgrade(exchange, head.fields, from < bytes.length ? bytes.subarray(from) : undefined)
+        return -1
+      }
+      // 100 was said by us already
+      if (head.status !== 100 && exchange.inbound.modern) exchange.inbound.inform(head.status, head.reason, head.fields)
+      if (from === bytes.length) {
+        this.#rest = undefined
+        return -1
+      }
+    }
+  }
+
+  /** `Keep-Alive: timeout=5`: be gone a second before the server is. */
+  #readKeepAlive(fields: Fields): void {
+    const said = fields.get('keep-alive')
+    if (said === undefined) return
+    const seconds = /timeout=(\d{1,6})/.exec(said)?.[1]
+    if (seconds !== undefined) this.#idleFor = Math.min(IDLE_TIMEOUT, Math.max(500, Number(seconds) * 1000 - 1000))
+  }
+
+  /** The answer is whole: the connection waits for the next exchange, or ends. */
+  #release(): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    this.#exchange = undefined
+    exchange.outbound = undefined
+    const reusable = this.#keepAlive && this.#requestDone
+    if (!this.#requestDone) exchange.request.flow?.detach()
+    if (reusable && this.pool.give(this)) {
+      this.#state = IDLE
+      if (this.#socket.isPaused()) this.#socket.resume()
+      this.pool.context.wheel.set(this, this.#idleFor, performance.now())
+      return
+    }
+    if (!reusable) this.pool.lost()
+    this.#state = BODY
+    this.destroy()
+  }
+
+  /** The exchange has nothing to do with this connection any more. */
+  #detach(): void {
+    const exchange = this.#exchange
+    if (exchange !== undefined) {
+      this.#exchange = undefined
+      exchange.outbound = undefined
+      exchange.request.flow?.detach()
+    }
+    if (this.#state !== CLOSED) this.pool.lost()
+  }
+
+  #fail(failure: UpstreamFailure, detail: string): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) {
+      this.destroy()
+      return
+    }
+    this.#detach()
+    this.destroy()
+    if (failure !== 'stale') this.pool.failed()
+    failedUpstream(exchange, failure, detail)
+  }
+
+  // --- the connection ends ---
+
+  #onEndOfStream(): void {
+    if (this.#state === TUNNEL) {
+      this.#far?.finish()
+      return
+    }
+    if (this.#state === BODY && this.#exchange !== undefined && this.#reader.close()) {
+      this.#keepAlive = false
+      this.onEnd(undefined)
+      return
+    }
+    this.#broken('closed')
+  }
+
+  #onError(error: NodeJS.ErrnoException): void {
+    this.#broken(error.code ?? error.message)
+  }
+
+  #onClose(): void {
+    if (this.#state === TUNNEL) {
+      const far = this.#far
+      this.#far = undefined
+      this.destroy()
+      this.pool.lost()
+      far?.destroy()
+      return
+    }
+    this.#broken('closed')
+  }
+
+  #broken(detail: string): void {
+    if (this.#state === TUNNEL) return
+    if (this.#exchange === undefined) {
+      this.destroy()
+      return
+    }
+    if (!this.#connected) this.#fail('connect', `connect: ${detail}`)
+    else if (!this.#anyByte && this.#uses > 1) this.#fail('stale', `reset: ${detail}`)
+    else this.#fail('reset', `reset: ${detail}`)
+  }
+
+  #onDrain(): void {
+    if (this.#state === TUNNEL) this.#far?.resume()
+    else this.#exchange?.request.flow?.resume()
+  }
+
+  // --- time ---
+
+  /** `ms` 0: only the end of the try counts. */
+  #arm(ms: number, now: number): void {
+    const due = Math.min(ms > 0 ? now + ms : Number.POSITIVE_INFINITY, this.#tryDue)
+    if (due === Number.POSITIVE_INFINITY) this.due = due
+    else this.pool.context.wheel.set(this, due - now, now)
+  }
+
+  expire(): void {
+    if (this.#state === TUNNEL) {
+      this.#far?.destroy()
+      this.#socket.destroy()
+    } else if (this.#exchange === undefined) this.destroy()
+    else if (!this.#connected) this.#fail('connect-timeout', 'connect: timeout')
+    else this.#fail('timeout', this.#state === HEAD ? 'timeout: no answer' : 'timeout: answer broke off')
+  }
+
+  // --- upgrades ---
+
+  #upgrade(exchange: EngineExchange, fields: Fields, first: Buffer | undefined): void {
+    if (exchange.request.upgrade === undefined || !this.#requestDone || exchange.plan?.forward.upgrade === false) {
+      this.#fail('bad-answer', 'bad-answer: unasked-upgrade')
+      return
+    }
+    this.pool.succeeded()
+    this.#state = TUNNEL
+    this.#exchange = undefined
+    exchange.outbound = this
+    this.#tunnelIdle = exchange.plan?.forward.timeouts?.idle ?? 0
+    this.due = Number.POSITIVE_INFINITY
+    this.#tryDue = Number.POSITIVE_INFINITY
+    this.#touchTunnel()
+    exchange.response.begin(101, '', fields, 'backend', 0)
+    const far = exchange.inbound.tunnel(exchange, this, first)
+    if (far === undefined) {
+      this.pool.lost()
+      this.destroy()
+      return
+    }
+    this.#far = far
+  }
+
+  #tunnelIdle = 0
+
+  #touchTunnel(): void {
+    if (this.#tunnelIdle > 0) this.#arm(this.#tunnelIdle, performance.now())
+  }
+
+  send(piece: Buffer): boolean {
+    this.#touchTunnel()
+    return this.#socket.write(piece)
+  }
+
+  finish(): void {
+    this.#socket.end()
+  }
+}
