@@ -1,0 +1,154 @@
+/** Filters of a rule or backendRef → policy uses, and what cannot be done. Pure. (HTTPRouteFilter, GRPCRouteFilter.) */
+import type { PolicyUse } from '../../model/model.ts'
+import type { Resolved } from './backends.ts'
+import { originOf } from './origin.ts'
+import type { AnyRoute } from './resources.ts'
+import type { Fault } from './status.ts'
+import type {
+  BackendRefFilter,
+  Cors,
+  Filter,
+  Path,
+  RequestHeaderModifier,
+  RequestMirror,
+  RequestMirrorBackendRef,
+} from './types.generated.ts'
+
+export interface FilterContext {
+  readonly route: AnyRoute
+  /** `spec.rules[0]` */
+  readonly field: string
+  /** The one prefix that the rule matches; what ReplacePrefixMatch replaces. */
+  readonly prefix: string | undefined
+  resolve(reference: RequestMirrorBackendRef): Resolved
+}
+
+export interface Filtered {
+  readonly uses: readonly PolicyUse[]
+  /** Of references: the route says ResolvedRefs=False. */
+  readonly resolved: readonly Fault[]
+  /** Requests must not go on without this filter: the rule answers 500. */
+  readonly broken?: Fault
+  readonly redirects: boolean
+}
+
+export function translateFilters(filters: readonly (BackendRefFilter | Filter)[], context: FilterContext): Filtered {
+  const uses: PolicyUse[] = []
+  const resolved: Fault[] = []
+  let broken: Fault | undefined
+  let redirects = false
+  filters.forEach((filter, index) => {
+    const field = `${context.field}.filters[${index}]`
+    const use = (policy: string, config: unknown): void => {
+      uses.push({ policy, config, origin: originOf(context.route, field) })
+    }
+    switch (filter.type) {
+      case 'RequestHeaderModifier':
+        use('headers', { request: headerChanges(filter.requestHeaderModifier) })
+        break
+      case 'ResponseHeaderModifier':
+        use('headers', { response: headerChanges(filter.responseHeaderModifier) })
+        break
+      case 'RequestMirror': {
+        const mirror = filter.requestMirror
+        if (mirror === undefined) break
+        const target = context.resolve(mirror.backendRef)
+        if (target.kind === 'backend') {
+          use('mirror', { backend: target.need.id, share: shareOf(mirror) })
+        } else if (target.kind === 'fault')
+          resolved.push({ ...target.fault, message: `${field}: ${target.fault.message}` })
+        // a copy that cannot be sent safely is not sent
+        break
+      }
+      case 'RequestRedirect': {
+        const { scheme, hostname, port, path, statusCode } = filter.requestRedirect ?? { statusCode: 302 as const }
+        redirects = true
+        use('redirect', {
+          ...(scheme === undefined ? {} : { scheme }),
+          ...(hostname === undefined ? {} : { hostname }),
+          ...(port === undefined ? {} : { port }),
+          ...(path === undefined ? {} : { path: replacement(path, context.prefix) }),
+          status: statusCode,
+        })
+        break
+      }
+      case 'URLRewrite': {
+        const { hostname, path } = filter.urlRewrite ?? {}
+        if (hostname === undefined && path === undefined) break
+        use('url-rewrite', {
+          ...(hostname === undefined ? {} : { hostname }),
+          ...(path === undefined ? {} : { path: replacement(path, context.prefix) }),
+        })
+        break
+      }
+      case 'CORS':
+        // before the others: a preflight asks about the resource, nothing else may answer or change it
+        if (filter.cors !== undefined)
+          uses.unshift({ policy: 'cors', config: corsConfig(filter.cors), origin: originOf(context.route, field) })
+        break
+      case 'ExtensionRef': {
+        const name = `${filter.extensionRef?.kind ?? ''} ${filter.extensionRef?.name ?? ''}`
+        const fault = { reason: 'InvalidKind', message: `${field}: ${name} is not a filter that is known here` }
+        resolved.push(fault)
+        broken ??= fault
+        break
+      }
+      case 'ExternalAuth':
+        broken ??= { reason: 'UnsupportedValue', message: `${field}: filters of type ExternalAuth are not supported` }
+        break
+    }
+  })
+  return { uses, resolved, redirects, ...(broken === undefined ? {} : { broken }) }
+}
+
+function headerChanges(given: RequestHeaderModifier | undefined): {
+  readonly set: unknown
+  readonly add: unknown
+  readonly remove: unknown
+} {
+  return { set: first(given?.set ?? []), add: first(given?.add ?? []), remove: given?.remove ?? [] }
+}
+
+/** A name that stands twice in one list counts once, as first written. */
+function first<Item extends { readonly name: string; readonly value: string }>(
+  items: readonly Item[],
+): readonly Item[] {
+  const seen = new Set<string>()
+  return items.filter((each) => {
+    const name = each.name.toLowerCase()
+    if (seen.has(name)) return false
+    seen.add(name)
+    return true
+  })
+}
+
+function shareOf({ percent, fraction }: RequestMirror): { readonly numerator: number; readonly denominator: number } {
+  if (fraction !== undefined) return { numerator: fraction.numerator, denominator: fraction.denominator }
+  return { numerator: percent ?? 100, denominator: 100 }
+}
+
+function replacement(path: Path, prefix: string | undefined): unknown {
+  if (path.type === 'ReplaceFullPath') return { kind: 'full', value: path.replaceFullPath ?? '/' }
+  return { kind: 'prefix', prefix: prefix ?? '/', value: path.replacePrefixMatch ?? '/' }
+}
+
+function corsConfig(cors: Cors): unknown {
+  const credentials = cors.allowCredentials === true
+  const every = (list: readonly string[] | undefined): boolean => list?.includes('*') === true
+  const origins = cors.allowOrigins ?? []
+  return {
+    // a wildcard means nothing beside credentials (Fetch standard), so everybody is told their own name
+    origins: every(origins)
+      ? { kind: credentials ? 'reflect' : 'any' }
+      : {
+          kind: 'list',
+          of: origins.map((value) => (value.includes('*') ? { kind: 'wildcard', value } : { kind: 'exact', value })),
+        },
+    methods: every(cors.allowMethods) ? 'reflect' : (cors.allowMethods ?? ['GET', 'HEAD', 'POST']),
+    allowHeaders: every(cors.allowHeaders) ? 'reflect' : (cors.allowHeaders ?? []),
+    exposeHeaders: credentials ? (cors.exposeHeaders ?? []).filter((each) => each !== '*') : (cors.exposeHeaders ?? []),
+    credentials,
+    maxAge: cors.maxAge,
+    answer: 'preflight',
+  }
+}
