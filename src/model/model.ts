@@ -178,7 +178,8 @@ export interface Forward {
   /** Default 500. */
   readonly emptyStatus?: number
   /** The Host that the backend sees. `keep` (default): the client's. `backend`: the endpoint's own host and port. */
-  readonly host?: { readonly kind: 'keep' } | { readonly kind: 'backend' } | { readonly kind: 'set'; readonly name: string }
+  readonly host?:
+    { readonly kind: 'keep' } | { readonly kind: 'backend' } | { readonly kind: 'set'; readonly name: string }
   readonly timeouts?: Timeouts
   readonly retry?: Retry
   readonly persistence?: Persistence
@@ -192,7 +193,8 @@ export interface Forward {
 
 export interface WeightedBackend {
   /** `backend`: by id. `fail`: the share of requests of a reference that cannot be resolved gets this status. */
-  readonly target: { readonly kind: 'backend'; readonly id: string } | { readonly kind: 'fail'; readonly status: number }
+  readonly target:
+    { readonly kind: 'backend'; readonly id: string } | { readonly kind: 'fail'; readonly status: number }
   /** 0 or more; default 1. */
   readonly weight?: number
   /** Only for requests that this backend is chosen for, after the route's own. */
@@ -286,7 +288,8 @@ export interface BackendTls {
   /** SNI, and the name that is verified unless `subjectAltNames` says otherwise. */
   readonly serverName?: string
   /** Certificate ids to trust; `system`: the machine's store; `none`: nothing is verified (`secure: false`). */
-  readonly trust: { readonly kind: 'system' | 'none' } | { readonly kind: 'ca'; readonly certificates: readonly string[] }
+  readonly trust:
+    { readonly kind: 'system' | 'none' } | { readonly kind: 'ca'; readonly certificates: readonly string[] }
   readonly subjectAltNames?: readonly { readonly kind: 'dns' | 'uri'; readonly value: string }[]
   /** Certificate id of our own, shown when asked. */
   readonly clientCertificate?: string
