@@ -12,7 +12,7 @@ import {
   type Check,
   type Facts,
   type Problem,
-} from './matcher.ts'
+} from '../../../pipeline/match.ts'
 import type { Pattern } from '../../../lib/regexp/pattern.ts'
 
 /** One rule, compiled once however many hosts it has. */

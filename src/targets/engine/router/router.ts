@@ -10,10 +10,10 @@ import {
   type Facts,
   type HostCheck,
   type Problem,
-} from './matcher.ts'
+} from '../../../pipeline/match.ts'
 import { compileEntry, PathIndex, type Search } from './paths.ts'
 
-export type { Facts, Problem } from './matcher.ts'
+export type { Facts, Problem } from '../../../pipeline/match.ts'
 
 export interface Rule<T> {
   /** Any of these; absent or empty: every host. */

@@ -1,6 +1,6 @@
-/** Host and match of a rule → closures over the facts of a request. Pure. Used by the index and, whole, where there is none. */
-import type { HostMatch, Match, NamedMatch, PathMatch, ValueMatch } from '../../../model/model.ts'
-import { compilePattern, type Pattern } from '../../../lib/regexp/pattern.ts'
+/** The parts of a match → questions about a request. Pure. What they mean, once, for the engine's index and for explain. */
+import type { HostMatch, Match, NamedMatch, PathMatch, ValueMatch } from '../model/model.ts'
+import { compilePattern, type Pattern } from '../lib/regexp/pattern.ts'
 
 /** What the router may know of a request. Read only where a rule needs it. */
 export interface Facts {
@@ -66,18 +66,18 @@ function methodCheck(methods: readonly string[]): Check {
   return (facts) => set.has(facts.method)
 }
 
-function contentCheck(content: 'grpc' | 'not-grpc'): Check {
+export function contentCheck(content: 'grpc' | 'not-grpc'): Check {
   const wanted = content === 'grpc'
   return (facts) => (facts.header('content-type') ?? '').toLowerCase().startsWith('application/grpc') === wanted
 }
 
-function headerCheck({ name, value }: NamedMatch): Check {
+export function headerCheck({ name, value }: NamedMatch): Check {
   const holds = compileValue(value)
   const lower = name.toLowerCase()
   return (facts) => holds(facts.header(lower))
 }
 
-function queryCheck({ name, value }: NamedMatch): Check {
+export function queryCheck({ name, value }: NamedMatch): Check {
   const holds = compileValue(value)
   return (facts) => holds(queryValue(facts.query, name))
 }
@@ -174,6 +174,35 @@ export function hostSuffix(suffix: string): string {
 /** What `optionalSlash` and prefixes leave away: one trailing slash. */
 export function withoutSlash(value: string): string {
   return value.endsWith('/') ? value.slice(0, -1) : value
+}
+
+/** Whether one path is taken; a table of many is an index, see the engine's router. */
+export function takesPath(match: PathMatch | undefined, path: string): Verdict {
+  if (match === undefined) return true
+  const fold = (text: string): string =>
+    'ignoreCase' in match && match.ignoreCase === true ? text.toLowerCase() : text
+  switch (match.kind) {
+    case 'exact': {
+      if (match.optionalSlash !== true) return fold(path) === fold(match.value)
+      const base = withoutSlash(fold(match.value))
+      return fold(path) === base || fold(path) === `${base}/`
+    }
+    case 'prefix': {
+      const base = withoutSlash(match.value)
+      return path === base || path.startsWith(`${base}/`)
+    }
+    case 'start':
+      return fold(path).startsWith(fold(match.value))
+    case 'regexp': {
+      const { pattern, names } = compilePathPattern(match)
+      if (!path.startsWith(pattern.prefix)) return false
+      if (pattern.kind === 'bad') return problems.badPattern
+      if (path.length > pattern.limit) return problems.pathTooLong
+      const found = pattern.regexp.exec(path)
+      if (found === null) return false
+      return parametersOf(found, names) === undefined ? problems.undecodable : true
+    }
+  }
 }
 
 /** A path regexp and the names of its captures. `prefix` is the text that every path it takes begins with. */
