@@ -10,6 +10,7 @@ import { complain, complainSystem, nearest, type Complaint, type Context } from 
 import { translateRoutes } from './routes.ts'
 import { gatewaySchema, knownKeys, openKeys, systemSchema } from './schemas.ts'
 import { validate } from './validate.ts'
+import { oauth2ServerConfig } from './oauth2-server.ts'
 import { pluginsOf, translateWishes, type Plugins } from './wishes.ts'
 import type { World } from './world.ts'
 
@@ -37,7 +38,11 @@ function translateFresh(world: World): Translation {
 
   const plugins = pluginsOf(context, systemConfig)
   const whitelist = new Set(listOf(config['policies']).map(String))
-  const { listeners, certificates } = translateListeners(context, config, listenerPolicies(context, whitelist, plugins))
+  const { listeners, certificates } = translateListeners(
+    context,
+    config,
+    listenerPolicies(context, systemConfig, whitelist, plugins),
+  )
   const proxies: Proxies = {
     services: serviceEndpointsOf(config),
     backends: new Map(),
@@ -100,7 +105,12 @@ function pointer(path: Path): string {
 }
 
 /** Before every route, in this order: who is nobody yet is called nothing, then what answers for the gateway itself. */
-function listenerPolicies(context: Context, whitelist: ReadonlySet<string>, plugins: Plugins): readonly PolicyUse[] {
+function listenerPolicies(
+  context: Context,
+  system: Mapping,
+  whitelist: ReadonlySet<string>,
+  plugins: Plugins,
+): readonly PolicyUse[] {
   const uses: PolicyUse[] = [
     { policy: 'strip-identity', config: { headers: ['eg-consumer-id'] }, origin: context.gateway.origin([]) },
   ]
@@ -108,7 +118,11 @@ function listenerPolicies(context: Context, whitelist: ReadonlySet<string>, plug
     uses.push({ policy: 'healthcheck', config: { path }, origin: context.system.origin(['plugins', 'healthcheck']) })
   }
   if (whitelist.has('oauth2')) {
-    uses.push({ policy: 'oauth2-server', config: {}, origin: context.gateway.origin(['policies']) })
+    uses.push({
+      policy: 'oauth2-server',
+      config: oauth2ServerConfig(context, system),
+      origin: context.gateway.origin(['policies']),
+    })
   }
   if (plugins.wishes.length > 0) {
     uses.push({ policy: 'plugin-routes', config: {}, origin: context.system.origin(['plugins']) })

@@ -1,0 +1,63 @@
+/** The configuration of the authorization server: the sections of Express Gateway's system configuration, as they are. */
+import { z } from 'zod'
+
+const lifetime = (fallback: number) => z.looseObject({ timeToExpiry: z.number().positive().default(fallback) })
+
+export const algorithms = [
+  'HS256',
+  'HS384',
+  'HS512',
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+] as const
+
+/** Sections are open, as they are in the original: people leave things there that nobody reads. Times in milliseconds. */
+export const config = z.strictObject({
+  session: z
+    .looseObject({
+      /** Signs the cookie; of several the first signs, all are believed. None: one is made up, and ends with the process. */
+      secret: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).optional(),
+      name: z
+        .string()
+        .regex(/^[\w!#$%&'*+.^`|~-]+$/)
+        .default('connect.sid'),
+      cookie: z
+        .looseObject({
+          path: z.string().default('/'),
+          domain: z.string().optional(),
+          maxAge: z.number().positive().nullish(),
+          secure: z.union([z.boolean(), z.literal('auto')]).default(false),
+          httpOnly: z.boolean().default(true),
+          sameSite: z.union([z.boolean(), z.enum(['lax', 'strict', 'none'])]).default('lax'),
+        })
+        .prefault({}),
+      /** An npm module made for express-session. Absent: the store of the consumers. */
+      storeProvider: z.string().optional(),
+      storeOptions: z.unknown().optional(),
+    })
+    .prefault({}),
+  accessTokens: z
+    .looseObject({
+      timeToExpiry: z.number().positive().default(720_000),
+      tokenType: z.enum(['opaque', 'jwt']).default('opaque'),
+      algorithm: z.enum(algorithms).default('HS256'),
+      issuer: z.string().optional(),
+      audience: z.union([z.string(), z.array(z.string())]).optional(),
+      subject: z.string().optional(),
+      /** A shared secret, or a private key in PEM. Needed for `jwt`. */
+      secretOrPrivateKey: z.string().optional(),
+    })
+    .prefault({}),
+  refreshTokens: lifetime(720_000).prefault({}),
+  authorizationCodes: lifetime(300_000).prefault({}),
+  /** From where a `storeProvider` is resolved; default: where the process runs. */
+  folder: z.string().optional(),
+})
+export type Config = z.infer<typeof config>
