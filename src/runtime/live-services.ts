@@ -19,7 +19,7 @@ export interface ServiceParts {
   readonly identities: Identities
   readonly counters: Counters
   readonly cache: Cache
-  readonly authorizations: Authorizations | undefined
+  readonly authorizations: Authorizations
   readonly plugins: Plugins
 }
 
@@ -38,15 +38,13 @@ export function createLiveServices(options: LiveOptions): LiveServices {
     identities: closedIdentities,
     counters: closedCounters,
     cache: noCache,
-    authorizations: undefined,
+    authorizations: closedAuthorizations,
     plugins: noPlugins,
   }
   return {
     ...options,
     now: () => Date.now(),
-    get authorizations() {
-      return parts.authorizations
-    },
+    authorizations: delegating(() => parts.authorizations),
     identities: {
       credential: (type, id) => parts.identities.credential(type, id),
       consumer: (id, lookup) => parts.identities.consumer(id, lookup),
@@ -68,10 +66,22 @@ export function createLiveServices(options: LiveOptions): LiveServices {
   }
 }
 
+/** An object whose members are those of the current one; for what is not asked on every request. */
+function delegating<T extends object>(current: () => T): T {
+  return new Proxy({} as T, {
+    get: (_, name) => {
+      const object = current()
+      const member: unknown = Reflect.get(object, name)
+      return typeof member === 'function' ? member.bind(object) : member
+    },
+  })
+}
+
 function closed(): never {
   throw new StoreUnavailable('no store of consumers is open')
 }
 
+const closedAuthorizations = new Proxy({} as Authorizations, { get: () => closed })
 const closedIdentities: Identities = {
   credential: closed,
   consumer: closed,

@@ -1,0 +1,62 @@
+/** The only file that knows every source, policy and target: arguments → exit code. */
+import { readFileSync } from 'node:fs'
+import type { Parts } from './cli/parts.ts'
+import { runProgram } from './cli/program.ts'
+import { createExpressions } from './lib/expression/expressions.ts'
+import { printModel } from './model/text.ts'
+import { compileCondition } from './policies/conditions.ts'
+import { policies } from './policies/list.ts'
+import { startMachine } from './runtime/machine.ts'
+import { expressGateway } from './sources/express-gateway/source.ts'
+import type { Source } from './sources/source.ts'
+import { createEngine } from './targets/engine/engine.ts'
+
+const packageFile: { readonly version: string } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+)
+
+const parts: Parts = {
+  version: packageFile.version,
+  sources: [
+    {
+      source: expressGateway as Source<unknown, unknown>,
+      summary: 'gateway.config.yml, system.config.yml, models/',
+      recognise: (folder) => expressGateway.recognise(folder),
+    },
+  ],
+  writers: [
+    {
+      name: 'model',
+      summary: "Gantry's own text form",
+      write: (plan) => Promise.resolve({ text: printModel(plan.model, { secrets: 'redact' }), diagnostics: [] }),
+    },
+  ],
+  templates: [
+    {
+      name: 'express-gateway',
+      summary: 'two services, a key and a rate limit',
+      folder: new URL('../examples/quickstart/', import.meta.url),
+    },
+  ],
+  programs: [
+    {
+      name: 'eg',
+      summary: "Express Gateway's command line: users, apps, scopes, credentials, plugins",
+      run: async (words) => {
+        const { runEg } = await import('./cli/eg/program.ts')
+        return runEg(words)
+      },
+    },
+  ],
+  start: (options) =>
+    startMachine(options, {
+      createEngine: (given) => createEngine({ ...given, policies, conditions: compileCondition }),
+      createExpressions,
+      createAdmin: () => () => false,
+    }),
+}
+
+/** Runs one command line. */
+export function main(words: readonly string[]): Promise<number> {
+  return runProgram(parts, words)
+}
