@@ -46,8 +46,6 @@ const shape = z.strictObject({
 export type RunOptions = z.infer<typeof shape>
 
 const options = shape.parse(JSON.parse(process.argv[2] ?? ''))
-process.exit((await run()) ? 0 : 1)
-
 async function run(): Promise<boolean> {
   const controller = await bringImplementation()
   const why = await whyNotAccepted(controller)
@@ -150,7 +148,7 @@ async function runSuite(controller: Program | undefined): Promise<SuiteRun> {
     const of = owner(line)
     if (of) tails.set(of, [...(tails.get(of) ?? []), line].slice(-30))
     // what belongs to no test is the suite's own trouble: base resources, definitions, panics
-    else if (/^\s+\S+\.go:\d+: .*(?:[Ee]rror|fail)|^panic:|^\s+(?:Error|Messages|Test):/.test(line)) console.log(line)
+    else if (/^panic:|^\s+(?:Error|Error Trace|Messages):/.test(line)) console.log(line)
   }
   createInterface({ input: child.stdout }).on('line', take)
   createInterface({ input: child.stderr }).on('line', take)
@@ -208,3 +206,5 @@ function output(file: string, args: readonly string[]): Promise<string> {
     })
   })
 }
+
+process.exit((await run()) ? 0 : 1)
