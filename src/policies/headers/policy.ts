@@ -51,7 +51,8 @@ export const headers: Policy<Config> = {
     return step
   },
   nginx: (config) => {
-    if ((config.request?.add.length ?? 0) > 0) return unsupported('nginx replaces a request header, it cannot add to one')
+    if ((config.request?.add.length ?? 0) > 0)
+      return unsupported('nginx replaces a request header, it cannot add to one')
     const fields = [...(config.request?.set ?? []), ...(config.response?.set ?? []), ...(config.response?.add ?? [])]
     if (fields.some((field) => nginxValue(field.value) === undefined)) return unsupported('a value is computed')
     const location: NginxDirective[] = []
@@ -72,7 +73,11 @@ function compileChanges(changes: Changes, context: CompileContext): Apply {
   const actions: Apply[] = [
     ...changes.set.map((field) => write(field.name, field.value, 'set', context)),
     ...changes.add.map((field) => write(field.name, field.value, 'append', context)),
-    ...changes.remove.map((name): Apply => (fields) => fields.delete(name)),
+    ...changes.remove.map(
+      (name): Apply =>
+        (fields) =>
+          fields.delete(name),
+    ),
   ]
   const [only] = actions
   if (actions.length === 1 && only !== undefined) return only

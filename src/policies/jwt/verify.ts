@@ -38,7 +38,10 @@ export function parseToken(token: string): ParsedToken | undefined {
 
 /** A token that names a key is tried with that one, and with keys that have no name. */
 export function keyFits(key: VerificationKey, token: ParsedToken): boolean {
-  return (key.kid === undefined || token.kid === undefined || key.kid === token.kid) && key.algorithms.includes(token.algorithm)
+  return (
+    (key.kid === undefined || token.kid === undefined || key.kid === token.kid) &&
+    key.algorithms.includes(token.algorithm)
+  )
 }
 
 export function signatureHolds(token: ParsedToken, key: KeyObject): boolean {

@@ -1,6 +1,8 @@
 /** `url-rewrite`: host and path of the request that the backend sees (Gateway API HTTPURLRewriteFilter). */
 import { z } from 'zod'
-import { pathReplacement } from '../shared/path.ts'
+import { type NginxDirective, type Policy, type Step, unsupported } from '../policy.ts'
+import { replacedTarget } from '../shared/nginx-path.ts'
+import { compileReplacement, pathReplacement, withPath } from '../shared/path.ts'
 
 export const config = z
   .strictObject({
@@ -13,3 +15,38 @@ export const config = z
   })
   .refine((given) => given.hostname !== undefined || given.path !== undefined, 'says nothing: give hostname or path')
 export type Config = z.infer<typeof config>
+
+export const urlRewrite: Policy<Config> = {
+  name: 'url-rewrite',
+  summary: 'changes host and path of what the backend is asked for',
+  config,
+  engine: ({ hostname, path }) => {
+    const replace = path === undefined ? undefined : compileReplacement(path)
+    const step: Step = {
+      request: ({ request }) => {
+        if (replace !== undefined) {
+          const next = replace(request.path)
+          if (next !== undefined) request.target = withPath(request.target, next)
+        }
+        if (hostname !== undefined) request.headers.set('Host', hostname)
+        return undefined
+      },
+    }
+    return step
+  },
+  nginx: ({ hostname, path }) => {
+    const location: NginxDirective[] = []
+    if (hostname !== undefined) location.push({ name: 'set', args: [{ raw: '$gantry_host' }, hostname] })
+    if (path !== undefined) {
+      const change = replacedTarget(path)
+      if (change === undefined) return unsupported('nginx cannot replace this path without decoding it')
+      const conditional = { raw: '(' }
+      location.push({
+        name: 'if',
+        args: [conditional, { raw: '$gantry_target' }, { raw: '~' }, change.pattern, { raw: ')' }],
+        block: [{ name: 'set', args: [{ raw: '$gantry_target' }, { raw: change.target }] }],
+      })
+    }
+    return { location }
+  },
+}
