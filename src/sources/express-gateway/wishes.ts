@@ -164,7 +164,7 @@ export function pluginsOf(context: Context, system: Mapping): Plugins {
       continue
     }
     if (isKargo(name, file)) {
-      const known = kargo(context, name, own, builtIn, healthchecks)
+      const known = kargo(context, name, own, healthchecks)
       if (known) continue
     }
     wishes.push({
@@ -185,13 +185,7 @@ function isKargo(name: string, file: string | undefined): boolean {
   return file !== undefined && new RegExp(`^\\./plugins/${name.replace(/[^\w-]/g, '\\$&')}(?:\\.js)?$`).test(file)
 }
 
-function kargo(
-  context: Context,
-  name: string,
-  settings: Mapping,
-  builtIn: Record<string, string>,
-  healthchecks: string[],
-): boolean {
+function kargo(context: Context, name: string, settings: Mapping, healthchecks: string[]): boolean {
   switch (name) {
     case 'healthcheck':
       healthchecks.push(typeof settings['endpointName'] === 'string' ? settings['endpointName'] : '/healthcheck')
