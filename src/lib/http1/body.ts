@@ -13,6 +13,9 @@ export interface BodySink {
 
 /** Extensions carry nothing that anybody uses; a long one is an attack. Bytes of a chunk's first line. */
 const CHUNK_LINE = 256
+/** RFC 9112 §7.1.1 without whitespace and without escapes. */
+const CHUNK_EXTENSION =
+  /^(?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|"[\t \x21\x23-\x5b\x5d-\x7e]*"))?)+$/
 const TRAILER_BYTES = 8192
 
 const BAD_CHUNK_SIZE = Object.freeze(new Refusal(400, 'chunk-size'))
@@ -35,7 +38,7 @@ export class BodyReader {
   #state = DONE
   #left = 0
   #digits = 0
-  #line = 0
+  #extension = ''
   #trailers = ''
   #limits: { readonly headerCount: number } = { headerCount: 100 }
 
@@ -46,7 +49,6 @@ export class BodyReader {
       this.#state = SIZE
       this.#left = 0
       this.#digits = 0
-      this.#line = 0
       this.#trailers = ''
     } else if (framing === 'close') {
       this.#state = UNTIL_CLOSE
@@ -97,15 +99,21 @@ export class BodyReader {
             this.#left = this.#left * 16 + digit
           } else if (this.#digits === 0) return this.#refuse(BAD_CHUNK_SIZE, sink, end)
           else if (code === 13) this.#state = SIZE_LF
-          else if (code === 0x3b) this.#state = EXTENSION
-          else return this.#refuse(BAD_CHUNK_SIZE, sink, end)
+          else if (code === 0x3b) {
+            this.#state = EXTENSION
+            this.#extension = ';'
+          } else return this.#refuse(BAD_CHUNK_SIZE, sink, end)
           at++
           break
         }
         case EXTENSION: {
           const code = buffer[at]!
-          if (code === 13) this.#state = SIZE_LF
-          else if (VALUE[code] === 0 || ++this.#line > CHUNK_LINE) return this.#refuse(BAD_CHUNK_EXTENSION, sink, end)
+          if (code === 13) {
+            if (!CHUNK_EXTENSION.test(this.#extension)) return this.#refuse(BAD_CHUNK_EXTENSION, sink, end)
+            this.#state = SIZE_LF
+          } else if (VALUE[code] === 0 || this.#extension.length >= CHUNK_LINE) {
+            return this.#refuse(BAD_CHUNK_EXTENSION, sink, end)
+          } else this.#extension += String.fromCharCode(code)
           at++
           break
         }
@@ -113,7 +121,6 @@ export class BodyReader {
           if (buffer[at] !== 10) return this.#refuse(BAD_CHUNK_END, sink, end)
           this.#state = this.#left === 0 ? TRAILER : DATA
           this.#digits = 0
-          this.#line = 0
           at++
           break
         case DATA: {

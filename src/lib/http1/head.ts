@@ -10,6 +10,7 @@ export interface HeadLimits {
 
 /** Why a message is refused. `reason` is stable, for metrics and the log. */
 export class Refusal {
+  readonly kind = 'refusal'
   readonly status: number
   readonly reason: string
 
@@ -277,12 +278,13 @@ function parseFields(text: string, start: number, most: number, minor: number): 
       case TAG.length: {
         if (length >= 0) return BAD_LENGTH
         length = digits(text, valueStart, valueEnd)
-        if (length < 0) return BAD_LENGTH
+        // llhttp takes no tab behind a length or a coding, others do
+        if (length < 0 || text.charCodeAt(at - 3) === 0x09) return BAD_LENGTH
         break
       }
       case TAG.coding: {
         if (++codings > 1) return BAD_CODING
-        if (valueEnd - valueStart !== 7 || !same(text, valueStart, 'chunked')) {
+        if (valueEnd - valueStart !== 7 || !same(text, valueStart, 'chunked') || text.charCodeAt(at - 3) === 0x09) {
           return valueEnd === valueStart || /chunked|^identity$/i.test(text.slice(valueStart, valueEnd))
             ? BAD_CODING
             : OTHER_CODING

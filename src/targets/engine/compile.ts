@@ -419,7 +419,9 @@ function samePeople(a: Model, b: Model): boolean {
     (a.certificates === b.certificates &&
       a.consumers === b.consumers &&
       a.credentials === b.credentials &&
-      a.backends === b.backends)
+      a.backends === b.backends &&
+      // where a redirect finds the port that it must name
+      a.listeners === b.listeners)
   )
 }
 

@@ -23,20 +23,22 @@ export class Resolver {
       else callback(null, name, family)
       return
     }
-    this.#resolve(name).then(
-      (addresses) => {
-        const entry = this.#entries.get(name)
-        const turn = entry === undefined ? 0 : entry.turn++
-        if (options.all === true) {
-          const start = turn % addresses.length
-          callback(null, [...addresses.slice(start), ...addresses.slice(0, start)])
-        } else {
-          const chosen = addresses[turn % addresses.length]!
-          callback(null, chosen.address, chosen.family)
-        }
-      },
-      (error: NodeJS.ErrnoException) => callback(error, '', 4),
-    )
+    void this.#answer(name, options.all === true, callback)
+  }
+
+  async #answer(name: string, all: boolean, callback: Parameters<LookupFunction>[2]): Promise<void> {
+    let addresses: readonly dns.LookupAddress[]
+    try {
+      addresses = await this.#resolve(name)
+    } catch (error) {
+      callback(error as NodeJS.ErrnoException, '', 4)
+      return
+    }
+    const entry = this.#entries.get(name)
+    const start = (entry === undefined ? 0 : entry.turn++) % addresses.length
+    const chosen = addresses[start]!
+    if (all) callback(null, [...addresses.slice(start), ...addresses.slice(0, start)])
+    else callback(null, chosen.address, chosen.family)
   }
 
   async #resolve(name: string): Promise<readonly dns.LookupAddress[]> {

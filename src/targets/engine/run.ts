@@ -1,7 +1,7 @@
 /** Steps in their order over one exchange. Looks before it awaits: a chain that need not wait runs in one call. */
 import { Fields } from '../../lib/http1/fields.ts'
 import type { Unmatched } from '../../model/model.ts'
-import { BodyTooLarge, type Outcome, type Reply } from '../../policies/policy.ts'
+import { BodyTooLarge, type Outcome, Refusal, type Reply } from '../../policies/policy.ts'
 import { StoreUnavailable } from '../../policies/services.ts'
 import { STAGE, type EngineExchange } from './exchange.ts'
 import { dispatch, forward, plainAnswer } from './forward.ts'
@@ -271,12 +271,12 @@ function brokenAnswer(exchange: EngineExchange, error: unknown): void {
 
 function statusOf(error: unknown): number {
   if (error instanceof StoreUnavailable) return 503
-  return error instanceof BodyTooLarge ? 413 : 500
+  return error instanceof Refusal ? error.status : 500
 }
 
 function report(exchange: EngineExchange, error: unknown): void {
   exchange.failure = error instanceof BodyTooLarge ? 'body-too-large' : 'policy-failed'
-  if (error instanceof BodyTooLarge) return
+  if (error instanceof Refusal) return
   const message = error instanceof Error ? error.message : String(error)
   exchange.listener.context.services.events.emit('error', 'engine/policy-failed', message, {
     route: exchange.route.id,
