@@ -51,7 +51,7 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
   const expressions = await parts.createExpressions()
   const services = createLiveServices({ expressions, events, metrics })
   const door = consumersDoor(settings, folder, events)
-  const plugins = createPlugins({ events, metrics, expressions, services: () => pluginServices(() => door.consumers) })
+  const plugins = createPlugins({ events, metrics, expressions, services: () => pluginServices(door.consumers) })
   services.replace({ plugins })
   const access = accessLog(settings.log.access)
   const target = parts.createEngine({
