@@ -136,7 +136,8 @@ async function runSuite(controller: Program | undefined): Promise<SuiteRun> {
   const results: Result[] = []
   const tails = new Map<string, string[]>()
   const owner = ownerOfLines()
-  const take = (line: string) => {
+  const take = (marked: string) => {
+    const line = marked.replaceAll('\x16', '')
     log.write(`${line}\n`)
     if (options.verbose) console.log(line)
     const result = resultOf(line)

@@ -1,18 +1,24 @@
 /** The runner itself: quick and loud without a controller, right about a test that passes and one that fails. */
 import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { whyNoApiServer } from './lab.ts'
 import { runsFor } from './loud.ts'
 import { typescript } from './program.ts'
 import { whyNoLab } from './tools.ts'
+
+// runs that fail leave their logs
+const folder = mkdtempSync(join(tmpdir(), 'gantry-runs-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }))
 
 const acceptAll = typescript(join(import.meta.dirname, 'fixtures/accept-all.ts')).join(' ')
 
 function run(...args: readonly string[]): Promise<{ readonly status: number | null; readonly said: string }> {
   const [file = '', ...rest] = typescript(join(import.meta.dirname, 'run.ts'), args)
   return new Promise((resolve, reject) => {
-    const child = spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(file, rest, { env: { ...process.env, TMPDIR: folder }, stdio: ['ignore', 'pipe', 'pipe'] })
     const chunks: Buffer[] = []
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk))
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk))
