@@ -10,9 +10,11 @@ import {
   Parser,
   type CST,
   type Document,
+  type Pair,
   type Scalar,
   type ScalarTag,
   type Tags,
+  type YAMLMap,
 } from 'yaml'
 
 export type Path = readonly (string | number)[]
@@ -130,7 +132,7 @@ function offsetOf(document: Document.Parsed, path: Path): number {
   for (const part of path) {
     if (isAlias(node)) node = node.resolve(document)
     if (isMap(node)) {
-      const pair = node.items.find(({ key }) => (isScalar(key) ? String(key.value) : String(key)) === String(part))
+      const pair = pairsOf(node).get(String(part))
       if (pair === undefined) return offset
       if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset
       node = pair.value
@@ -142,6 +144,23 @@ function offsetOf(document: Document.Parsed, path: Path): number {
     } else return offset
   }
   return offset
+}
+
+/** A mapping may have ten thousand keys, and each of them be asked for. */
+const pairs = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>()
+
+function pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
+  let known = pairs.get(map)
+  if (known === undefined) {
+    const byKey = new Map<string, Pair>()
+    for (const pair of map.items) {
+      const key = isScalar(pair.key) ? String(pair.key.value) : String(pair.key)
+      if (!byKey.has(key)) byKey.set(key, pair)
+    }
+    known = byKey
+    pairs.set(map, known)
+  }
+  return known
 }
 
 // --- tags ------------------------------------------------------------------------------------------------------------

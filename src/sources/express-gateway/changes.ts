@@ -7,11 +7,14 @@ export interface Changes {
   close(): void
 }
 
-/** A folder that is not there is not watched; `pollMs` looks without being told, for file systems that tell nothing. */
+/**
+ * Not the folders below: a working directory may hold anything. `pollMs` looks without being told, for file systems that
+ * tell nothing and for folders that were not there, or were replaced.
+ */
 export function watchFolders(
   folders: readonly string[],
   signal: AbortSignal,
-  options: { readonly stillMs: number; readonly pollMs?: number },
+  options: { readonly stillMs: number; readonly pollMs: number },
 ): Changes {
   let changed = false
   let closed = signal.aborted
@@ -34,7 +37,7 @@ export function watchFolders(
       return [] // not there: its absence is already in the world
     }
   })
-  const poll = options.pollMs === undefined ? undefined : setInterval(tick, options.pollMs).unref()
+  const poll = setInterval(tick, options.pollMs).unref()
   const close = (): void => {
     closed = true
     clearTimeout(timer)

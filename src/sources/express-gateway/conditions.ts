@@ -3,7 +3,8 @@ import type { Condition } from '../../model/model.ts'
 import type { Path } from './document.ts'
 import { isMapping, listOf, type Mapping } from './normalise.ts'
 import { parsePattern } from './pattern.ts'
-import { complain, nearest, type Context } from './report.ts'
+import { nearestWord } from '../../lib/yaml/words.ts'
+import { complain, type Context } from './report.ts'
 import { conditionSchemas } from './schemas.ts'
 import { printIssues, validate } from './validate.ts'
 
@@ -131,7 +132,7 @@ function foreign(
   }
   const { name: _name, ...config } = given
   if (options.plugins) return { kind: 'plugin', name, config }
-  const guess = nearest(name, Object.keys(conditionSchemas))
+  const guess = nearestWord(name, Object.keys(conditionSchemas))
   const known = Object.keys(conditionSchemas).join(', ')
   const hint =
     guess === undefined

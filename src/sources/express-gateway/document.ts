@@ -1,11 +1,11 @@
 /** A configuration file → its value, and where each part of it stands. Pure. */
-import { isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
-import type { Document as YamlDocument, Node, Pair, YAMLMap } from 'yaml'
+import { printPath } from '../../lib/yaml/issues.ts'
+import { parseYaml, type Path } from '../../lib/yaml/yaml.ts'
 import type { Diagnostic, Origin } from '../../model/diagnostic.ts'
 import { interpolate } from './interpolate.ts'
 import type { TextFile, World } from './world.ts'
 
-export type Path = readonly (string | number)[]
+export type { Path } from '../../lib/yaml/yaml.ts'
 
 export interface Document {
   readonly file: string
@@ -42,13 +42,15 @@ export function parseFile(file: TextFile, environment: World['environment']): Do
 
 function parseText(file: string, text: string, environment: World['environment']): Document {
   const interpolated = interpolate(text, environment)
-  const lines = new LineCounter()
-  lines.addNewLine(0)
-  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) lines.addNewLine(at + 1)
+  const written = lineStarts(text)
+  const inserted = interpolated.text === text ? written : lineStarts(interpolated.text)
   const at = (originalOffset: number, more: Partial<Origin> = {}): Origin => {
-    const { line, col } = lines.linePos(originalOffset)
-    return { source: sourceName, ...more, file, line, column: col }
+    const line = lineOf(written, originalOffset)
+    return { source: sourceName, ...more, file, line, column: originalOffset - (written[line - 1] ?? 0) + 1 }
   }
+  /** From a place in the text with values to the place in the file. */
+  const back = ({ line, column }: { readonly line: number; readonly column: number }): number =>
+    interpolated.original((inserted[line - 1] ?? 0) + column - 1)
 
   const diagnostics: Diagnostic[] = interpolated.unknown.map(({ name, offset }) => ({
     code: 'express-gateway/unknown-variable',
@@ -57,38 +59,19 @@ function parseText(file: string, text: string, environment: World['environment']
     hint: `set ${name}, or write \${${name}:-default}; a template that must stay as it is needs a character that no name has, as in \${${name}.toString()}`,
     origin: at(offset),
   }))
-
-  const document = parseDocument(interpolated.text, {
-    version: '1.2',
-    schema: 'core',
-    merge: true,
-    customTags: jsTags,
-    uniqueKeys: true,
-  })
-  for (const problem of document.errors) {
+  const { documents, mistakes } = parseYaml(interpolated.text, { schema: 'js-yaml-3' })
+  for (const mistake of mistakes) {
     diagnostics.push({
       code: 'express-gateway/yaml',
       severity: 'error',
-      message: `${file} is not YAML: ${firstLine(problem.message)}`,
-      origin: at(interpolated.original(problem.pos[0])),
+      message: `${file} is not YAML: ${firstLine(mistake.message)}`,
+      origin: at(back(mistake)),
     })
   }
-  for (const problem of document.warnings) {
-    diagnostics.push({
-      code: 'express-gateway/yaml',
-      severity: 'error',
-      message: `${file}: ${firstLine(problem.message)}`,
-      origin: at(interpolated.original(problem.pos[0])),
-    })
-  }
-  const value = document.errors.length > 0 ? undefined : (document.toJS({ maxAliasCount: 1000 }) as unknown)
-  if (document.errors.length === 0 && (value === null || value === undefined)) {
-    diagnostics.push({
-      code: 'express-gateway/empty',
-      severity: 'error',
-      message: `${file} is empty`,
-      origin: at(0),
-    })
+  const [document] = documents
+  const value = mistakes.length > 0 ? undefined : document?.value
+  if (mistakes.length === 0 && (value === null || value === undefined)) {
+    diagnostics.push({ code: 'express-gateway/empty', severity: 'error', message: `${file} is empty`, origin: at(0) })
   }
   return {
     file,
@@ -96,85 +79,31 @@ function parseText(file: string, text: string, environment: World['environment']
     diagnostics,
     origin(path, object) {
       const field = printPath(path)
-      return at(interpolated.original(offsetOf(document, path)), {
-        ...(object === undefined ? {} : { object }),
-        ...(field === '' ? {} : { field }),
-      })
+      const offset = document === undefined ? 0 : back(document.at(path))
+      return at(offset, { ...(object === undefined ? {} : { object }), ...(field === '' ? {} : { field }) })
     },
   }
-}
-
-/** `pipelines.api.policies[1].proxy`. */
-export function printPath(path: Path): string {
-  let text = ''
-  for (const part of path) {
-    if (typeof part === 'number') text += `[${part}]`
-    else if (/^[\w-]+$/.test(part)) text += text === '' ? part : `.${part}`
-    else text += `['${part}']`
-  }
-  return text
 }
 
 function firstLine(text: string): string {
   return text.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? text
 }
 
-function offsetOf(document: YamlDocument.Parsed, path: Path): number {
-  let node: unknown = document.contents
-  let offset = document.contents?.range?.[0] ?? 0
-  for (const part of path) {
-    if (isAlias(node)) node = node.resolve(document)
-    let next: unknown
-    if (isMap(node)) {
-      const pair = pairsOf(node).get(String(part))
-      if (pair !== undefined) {
-        offset = (pair.key as Node).range?.[0] ?? offset
-        next = pair.value
-      }
-    } else if (isSeq(node) && typeof part === 'number') {
-      next = node.items[part]
-      offset = (next as Node | undefined)?.range?.[0] ?? offset
-    }
-    if (next === undefined || next === null) break
-    node = next
-  }
-  return offset
+/** Offset of each line's first character. */
+function lineStarts(text: string): readonly number[] {
+  const starts = [0]
+  for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) starts.push(at + 1)
+  return starts
 }
 
-/** A mapping may have ten thousand keys, and each of them is looked for. */
-const pairIndex = new WeakMap<YAMLMap, ReadonlyMap<string, Pair>>()
-
-function pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
-  let index = pairIndex.get(map)
-  if (index === undefined) {
-    const pairs = new Map<string, Pair>()
-    for (const pair of map.items) if (isPair(pair) && isScalar(pair.key)) pairs.set(String(pair.key.value), pair)
-    index = pairs
-    pairIndex.set(map, index)
+/** 1-based. */
+function lineOf(starts: readonly number[], offset: number): number {
+  let low = 0
+  let high = starts.length
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if ((starts[middle] ?? 0) <= offset) low = middle
+    else high = middle
   }
-  return index
+  return low + 1
 }
-
-/** Of JavaScript's own tags only the regular expression is data; a function would be code that runs on reading. */
-const jsTags = [
-  {
-    tag: 'tag:yaml.org,2002:js/regexp',
-    resolve(text: string, onError: (message: string) => void): unknown {
-      const found = /^\/(.*)\/([a-z]*)$/s.exec(text)
-      try {
-        return found === null ? new RegExp(text) : new RegExp(found[1] ?? '', found[2])
-      } catch (error) {
-        onError(error instanceof Error ? error.message : String(error))
-        return null
-      }
-    },
-  },
-  { tag: 'tag:yaml.org,2002:js/undefined', resolve: (): unknown => undefined },
-  {
-    tag: 'tag:yaml.org,2002:js/function',
-    resolve(_text: string, onError: (message: string) => void): unknown {
-      onError('a function in the configuration is code that would run on reading; it is refused')
-      return null
-    },
-  },
-]

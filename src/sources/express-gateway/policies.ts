@@ -397,6 +397,8 @@ function foreign(
       return one('plugin', { name: policy, config: action })
     case 'scopes':
       return one('scopes', { scopes: step.scopes })
+    case 'metrics-label':
+      return one('metrics-label', {})
     default:
       return one(builtIn, action)
   }

@@ -12,7 +12,8 @@ import { Secret } from '../../model/secret.ts'
 import { sourceName, type Path } from './document.ts'
 import { isMapping, listOf, type Mapping } from './normalise.ts'
 import type { Strip } from './pattern.ts'
-import { complain, fileText, nearest, type Context } from './report.ts'
+import { nearestWord } from '../../lib/yaml/words.ts'
+import { complain, fileText, type Context } from './report.ts'
 import { policySchemas } from './schemas.ts'
 
 /** What all proxy steps of a configuration share. */
@@ -60,7 +61,7 @@ export function translateProxy(
   }
   const service = Object.hasOwn(proxies.services, name) ? proxies.services[name] : undefined
   if (service === undefined) {
-    const guess = nearest(name, Object.keys(proxies.services))
+    const guess = nearestWord(name, Object.keys(proxies.services))
     complain(
       context,
       [...options.path, 'action', 'serviceEndpoint'],
@@ -357,7 +358,7 @@ function reportUnsupported(context: Context, settings: Mapping, options: ProxyOp
   for (const key of Object.keys(settings)) {
     if (understood.has(key)) continue
     const reason = without[key]
-    const guess = reason === undefined ? nearest(key, [...understood]) : undefined
+    const guess = reason === undefined ? nearestWord(key, [...understood]) : undefined
     complain(
       context,
       [...path, key],

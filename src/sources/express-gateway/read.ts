@@ -19,7 +19,7 @@ export async function* read(place: Place, signal: AbortSignal): AsyncGenerator<W
   const polling = (place.environment['CHOKIDAR_USEPOLLING'] ?? '') !== ''
   while (!signal.aborted) {
     const folders = foldersOf(world)
-    const changes = watchFolders(folders, signal, { stillMs: 50, ...(polling ? { pollMs: 1000 } : {}) })
+    const changes = watchFolders(folders, signal, { stillMs: 50, pollMs: polling ? 500 : 2000 })
     try {
       // watched first, then read: what changed in between is not missed
       for (let tick = true; tick; tick = await next(changes.ticks)) {

@@ -7,7 +7,8 @@ import { isMapping, listOf, type ApiEndpoint, type Item, type Mapping, type Pipe
 import { parsePathRegex, parsePattern, type Strip } from './pattern.ts'
 import { translateAction } from './policies.ts'
 import type { Proxies } from './proxy.ts'
-import { complain, nearest, type Context } from './report.ts'
+import { nearestWord } from '../../lib/yaml/words.ts'
+import { complain, type Context } from './report.ts'
 import { policySchemas } from './schemas.ts'
 
 export interface RoutesInput {
@@ -45,7 +46,7 @@ function checkWhitelist(context: Context, input: RoutesInput): void {
   const known = [...Object.keys(policySchemas), ...Object.keys(input.builtIn)]
   for (const [index, name] of [...input.whitelist].entries()) {
     if (known.includes(name) || input.plugins) continue
-    const guess = nearest(name, known)
+    const guess = nearestWord(name, known)
     complain(context, ['policies', index], {
       code: 'unknown-policy',
       severity: 'error',
@@ -77,7 +78,7 @@ function pipelineByEndpoint(context: Context, input: RoutesInput): ReadonlyMap<s
         )
       }
       if (!names.has(name)) {
-        const guess = nearest(name, [...names])
+        const guess = nearestWord(name, [...names])
         complain(
           context,
           pipeline.path,
@@ -414,7 +415,7 @@ function methodsOf(context: Context, endpoint: ApiEndpoint): readonly string[] |
   const methods = new Set<string>()
   for (const word of words) {
     if (!METHODS.includes(word)) {
-      const guess = nearest(word, METHODS)
+      const guess = nearestWord(word, METHODS)
       complain(context, [...endpoint.path, 'methods'], {
         code: 'method',
         severity: 'error',

@@ -6,12 +6,13 @@ import { parseFile, type Document, type Path } from './document.ts'
 import { translateListeners } from './listeners.ts'
 import { apiEndpointsOf, isMapping, listOf, pipelinesOf, serviceEndpointsOf, type Mapping } from './normalise.ts'
 import type { Proxies } from './proxy.ts'
-import { complain, complainSystem, nearest, type Complaint, type Context } from './report.ts'
+import { nearestWord } from '../../lib/yaml/words.ts'
+import { complain, complainSystem, type Complaint, type Context } from './report.ts'
 import { translateRoutes } from './routes.ts'
 import { gatewaySchema, knownKeys, openKeys, systemSchema } from './schemas.ts'
 import { validate } from './validate.ts'
 import { oauth2ServerConfig } from './oauth2-server.ts'
-import { pluginsOf, translateWishes, type Plugins } from './wishes.ts'
+import { pluginsOf, translateWishes, withFiles, type Plugins } from './wishes.ts'
 import type { World } from './world.ts'
 
 const translations = new WeakMap<World, Translation>()
@@ -32,8 +33,9 @@ function translateFresh(world: World): Translation {
   if (hasErrors(context.diagnostics)) return refused(context)
 
   const config = validated(context, gateway, gatewaySchema, complain)
-  const systemConfig = validated(context, system, systemSchema, complainSystem)
-  if (config === undefined || systemConfig === undefined) return refused(context)
+  const systemWritten = validated(context, system, systemSchema, complainSystem)
+  if (config === undefined || systemWritten === undefined) return refused(context)
+  const systemConfig = withFiles(context, systemWritten)
   reportKeys(context, config)
 
   const plugins = pluginsOf(context, systemConfig)
@@ -138,7 +140,7 @@ function reportKeys(context: Context, config: Mapping): void {
     for (const [path, mapping] of placesOf(config, place)) {
       for (const key of Object.keys(mapping)) {
         if (known.includes(key)) continue
-        const guess = nearest(key, known)
+        const guess = nearestWord(key, known)
         const where = path.length === 0 ? '' : ` in ${path.join('.')}`
         complain(context, [...path, key], {
           code: 'unknown-key',
@@ -152,7 +154,7 @@ function reportKeys(context: Context, config: Mapping): void {
   for (const [place, known] of Object.entries(openKeys)) {
     for (const [path, mapping] of placesOf(config, place)) {
       for (const key of Object.keys(mapping)) {
-        const guess = known.includes(key) ? undefined : nearest(key, known)
+        const guess = known.includes(key) ? undefined : nearestWord(key, known)
         if (guess === undefined) continue
         complain(context, [...path, key], {
           code: 'unknown-key',

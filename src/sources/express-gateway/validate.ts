@@ -90,9 +90,10 @@ function wordsOf(error: ErrorObject): string {
   }
 }
 
-/** Plain data is copied, a RegExp (from `!!js/regexp`) is kept. */
+/** Plain data is copied; what else YAML can say (regular expressions, dates) is kept. */
 function copy(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(copy)
-  if (typeof value !== 'object' || value === null || value instanceof RegExp) return value
+  if (typeof value !== 'object' || value === null) return value
+  if (Object.getPrototypeOf(value) !== Object.prototype && Object.getPrototypeOf(value) !== null) return value
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, copy(part)]))
 }

@@ -2,9 +2,9 @@
 import type { PluginWish, StoreWish, Wishes } from '../source.ts'
 import { defaultModels } from './models.ts'
 import { isMapping, type Mapping, type Pipeline } from './normalise.ts'
-import { complain, complainSystem, fileText, type Context } from './report.ts'
+import { complain, fileText, type Context } from './report.ts'
 import type { Schema } from './schemas.ts'
-import { modelNames, type ModelName, type TextFile } from './world.ts'
+import { modelNames, type ModelName, type TextFile, type World } from './world.ts'
 
 export interface WishesInput {
   readonly gateway: Mapping
@@ -15,7 +15,7 @@ export interface WishesInput {
 }
 
 export function translateWishes(context: Context, input: WishesInput): Wishes {
-  const system = withFiles(context, input.system)
+  const { system } = input
   const admin = adminOf(context, input.gateway)
   return {
     store: storeOf(system),
@@ -81,7 +81,7 @@ function storeOf(system: Mapping): StoreWish {
 }
 
 /** File names become what stands in the files: keys of the token issuer, TLS of Redis. */
-function withFiles(context: Context, system: Mapping): Mapping {
+export function withFiles(context: Context, system: Mapping): Mapping {
   const result: Record<string, unknown> = { ...system }
   const tokens = system['accessTokens']
   if (isMapping(tokens) && typeof tokens['secretOrPrivateKeyFile'] === 'string') {
@@ -107,6 +107,21 @@ function withFiles(context: Context, system: Mapping): Mapping {
     result['db'] = { ...db, redis: { ...redis, tls: material } }
   }
   return result
+}
+
+/** The models of a world that is being served: what cannot be read has been said when it was translated. */
+export function expandedModels(world: World): Readonly<Record<ModelName, Schema>> {
+  const find = (name: ModelName): Schema => {
+    const file = world.models[name]
+    if (file.kind !== 'text') return defaultModels[name]
+    try {
+      const value: unknown = JSON.parse(file.text)
+      return isMapping(value) ? value : defaultModels[name]
+    } catch {
+      return defaultModels[name]
+    }
+  }
+  return { users: find('users'), applications: find('applications'), credentials: find('credentials') }
 }
 
 function modelOf(context: Context, name: ModelName): Schema {
@@ -164,7 +179,7 @@ export function pluginsOf(context: Context, system: Mapping): Plugins {
       continue
     }
     if (isKargo(name, file)) {
-      const known = kargo(context, name, own, healthchecks)
+      const known = kargo(name, own, builtIn, healthchecks)
       if (known) continue
     }
     wishes.push({
@@ -185,17 +200,18 @@ function isKargo(name: string, file: string | undefined): boolean {
   return file !== undefined && new RegExp(`^\\./plugins/${name.replace(/[^\w-]/g, '\\$&')}(?:\\.js)?$`).test(file)
 }
 
-function kargo(context: Context, name: string, settings: Mapping, healthchecks: string[]): boolean {
+function kargo(name: string, settings: Mapping, builtIn: Record<string, string>, healthchecks: string[]): boolean {
   switch (name) {
     case 'healthcheck':
       healthchecks.push(typeof settings['endpointName'] === 'string' ? settings['endpointName'] : '/healthcheck')
       return true
+    case 'scopes':
+      builtIn['scopes'] = 'scopes'
+      return true
+    case 'metrics':
+      builtIn['metrics'] = 'metrics-label'
+      return true
     default:
-      complainSystem(context, ['plugins', name], {
-        code: 'plugin',
-        severity: 'info',
-        message: `the plugin ${name} is loaded from ${String(settings['package'])}`,
-      })
       return false
   }
 }
