@@ -1,6 +1,6 @@
 /** `expression`: a program of the user's runs in the sandbox, with the request to read and to change. */
 import { z } from 'zod'
-import { type Policy, unsupported } from '../policy.ts'
+import { type Policy, type Reply, unsupported } from '../policy.ts'
 
 export const config = z.strictObject({
   /** JavaScript statements. What they throw answers 500. */
@@ -13,12 +13,12 @@ export const expression: Policy<Config> = {
   summary: 'runs a program of the user',
   config,
   engine: ({ program }, context) => {
-    const compiled = context.services.expressions.compile('program', program)
+    const { expressions } = context.services
+    const compiled = expressions.compile('program', program)
     return {
-      request: (exchange) => {
-        compiled.evaluate(exchange)
-        return undefined
-      },
+      // what the program has sent through `res` is the answer
+      request: (exchange) => compiled.evaluate(exchange) as Reply | undefined,
+      response: (exchange) => expressions.finish(exchange),
     }
   },
   nginx: () => unsupported('nginx runs no JavaScript'),

@@ -1,5 +1,18 @@
 /** `rate-limit`: so many requests of one key in a fixed window; the rest is delayed or refused. */
 import { z } from 'zod'
+import {
+  type CompileContext,
+  type Exchange,
+  type HeaderFields,
+  type Outcome,
+  type Policy,
+  type Reply,
+  type Step,
+  unsupported,
+} from '../policy.ts'
+import type { CounterState, Soon } from '../services.ts'
+import { then } from '../shared/soon.ts'
+import { preferredType } from '../shared/accept.ts'
 import { headerName, milliseconds, status } from '../shared/schema.ts'
 
 export const config = z.strictObject({
@@ -35,3 +48,140 @@ export const config = z.strictObject({
   count: z.enum(['all', 'successful', 'failed', 'none']).default('all'),
 })
 export type Config = z.infer<typeof config>
+
+export const rateLimit: Policy<Config> = {
+  name: 'rate-limit',
+  summary: 'counts requests in a window, delays and refuses the rest',
+  config,
+  engine: (config, context) => {
+    const { counters } = context.services
+    const { namespace, window, max, delay } = config
+    const keyOf = keyMaker(config.by, context)
+    const mine = Symbol('rate-limit')
+
+    const decide = (exchange: Exchange, state: CounterState): Soon<Outcome | undefined> => {
+      const { count, resetAt } = state
+      // a copy: a counter may go on counting in the object that it has given
+      exchange.notes.set(mine, { count, resetAt } satisfies CounterState)
+      if (max !== 0 && count > max) return refusal(config, exchange, resetAt - context.services.now())
+      if (delay === undefined || count <= delay.after) return undefined
+      return pause((count - delay.after) * delay.each, exchange.signal)
+    }
+    const step: Step = {
+      request: (exchange) => {
+        const state = counters.add(namespace + keyOf(exchange), window)
+        return state instanceof Promise ? state.then((known) => decide(exchange, known)) : decide(exchange, state)
+      },
+    }
+    const names = headerNames[config.headers]
+    const giveBack = config.count === 'all' ? undefined : giver(config, keyOf, context)
+    if (names === undefined && giveBack === undefined) return step
+    return {
+      ...step,
+      response: (exchange) => {
+        const state = exchange.notes.get(mine) as CounterState | undefined
+        if (state === undefined) return undefined
+        if (names !== undefined) tell(exchange.response.headers, names, config, state, context.services.now())
+        return giveBack?.(exchange)
+      },
+    }
+  },
+  nginx: () => unsupported('its limit_req is a leaky bucket and tells nobody what is left'),
+}
+
+function keyMaker(by: Config['by'], context: CompileContext): (exchange: Exchange) => string {
+  switch (by.kind) {
+    case 'client-address':
+      return (exchange) => exchange.connection.clientAddress
+    case 'consumer':
+      return (exchange) => {
+        const id = exchange.consumer?.id
+        return id === undefined ? exchange.connection.clientAddress : `consumer ${id}`
+      }
+    case 'header': {
+      const name = by.name.toLowerCase()
+      return (exchange) => exchange.request.headers.get(name) ?? ''
+    }
+    case 'text':
+      return () => by.value
+    case 'template': {
+      const compiled = context.services.expressions.compile('template', by.source)
+      return (exchange) => {
+        try {
+          return String(compiled.evaluate(exchange))
+        } catch (error) {
+          const why = error instanceof Error ? error.message : String(error)
+          context.services.events.emit('warn', 'rate-limit/key', `failed to build the key of a rate limit: ${why}`, {
+            route: exchange.route.id,
+          })
+          return 'undefined'
+        }
+      }
+    }
+  }
+}
+
+/** Retry-After is the rest of the window: who comes back then is served. */
+function refusal(config: Config, exchange: Exchange, restMs: number): Reply {
+  const json =
+    preferredType(exchange.request.headers.get('accept'), ['text/html', 'application/json']) === 'application/json'
+  return {
+    kind: 'reply',
+    status: config.status,
+    headers: [
+      ['Retry-After', String(Math.max(1, Math.ceil(restMs / 1000)))],
+      ['Content-Type', json ? 'application/json; charset=utf-8' : 'text/html; charset=utf-8'],
+    ],
+    body: json ? JSON.stringify({ message: config.message }) : config.message,
+  }
+}
+
+/** Ends early when the client has gone: nobody is left to wait for. */
+function pause(ms: number, signal: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve(undefined)
+    }
+    const timer = setTimeout(end, ms)
+    signal.addEventListener('abort', end)
+  })
+}
+
+const headerNames = {
+  'x-ratelimit': ['X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'],
+  ratelimit: ['RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset'],
+  none: undefined,
+} as const
+
+/** What a backend, or a limit further inside, has said stays. */
+function tell(
+  fields: HeaderFields,
+  [limit, remaining, reset]: readonly [string, string, string],
+  config: Config,
+  state: CounterState,
+  now: number,
+): void {
+  if (fields.has(limit.toLowerCase())) return
+  fields.set(limit, String(config.max))
+  fields.set(remaining, String(Math.max(0, config.max - state.count)))
+  const at = config.headers === 'x-ratelimit' ? state.resetAt : state.resetAt - now
+  fields.set(reset, String(Math.max(0, Math.ceil(at / 1000))))
+}
+
+/** A request whose answer does not count is given back, to the window that it was counted in. */
+function giver(
+  config: Config,
+  keyOf: (exchange: Exchange) => string,
+  context: CompileContext,
+): (exchange: Exchange) => void | Promise<void> {
+  const { counters } = context.services
+  return (exchange) => {
+    const failed = exchange.response.status >= 400
+    const counts = config.count === 'successful' ? !failed : config.count === 'failed' && failed
+    if (counts) return undefined
+    const result = then(counters.add(config.namespace + keyOf(exchange), config.window, -1), () => undefined)
+    return result instanceof Promise ? result : undefined
+  }
+}

@@ -1,6 +1,8 @@
 /** `response-transformer`: a backend's JSON body → the same with fields added and removed. */
 import { z } from 'zod'
-import { bodyChanges } from '../shared/body.ts'
+import { BodyTooLarge, type Exchange, type Policy, Refusal, unsupported } from '../policy.ts'
+import { mediaType } from '../shared/bearer.ts'
+import { bodyChanges, compileBodyChanges, decoded } from '../shared/body.ts'
 
 export const config = z.strictObject({
   /** Bodies that are not a JSON object go on untouched. */
@@ -11,3 +13,57 @@ export const config = z.strictObject({
   tooLarge: z.enum(['refuse', 'pass']).default('refuse'),
 })
 export type Config = z.infer<typeof config>
+
+export const responseTransformer: Policy<Config> = {
+  name: 'response-transformer',
+  summary: "changes fields of a backend's JSON body",
+  config,
+  engine: (config, context) => {
+    const change = compileBodyChanges(config.body, context)
+
+    const transform = async (exchange: Exchange): Promise<void> => {
+      const { headers, body } = exchange.response
+      try {
+        const bytes = await decoded(await body.read(config.limit), headers.get('content-encoding'), config.limit)
+        const fields = bytes === undefined ? undefined : objectIn(bytes)
+        if (fields === undefined) return
+        body.replace(JSON.stringify(change(fields, exchange)))
+        headers.delete('Content-Encoding')
+        // they speak of the body as the backend sent it
+        for (const name of ['ETag', 'Content-MD5', 'Digest', 'Content-Digest', 'Accept-Ranges']) headers.delete(name)
+      } catch (error) {
+        if (error instanceof Refusal && config.tooLarge === 'pass') return
+        if (error instanceof BodyTooLarge || error instanceof Refusal) throw new Refusal(502, error.message)
+        throw error
+      }
+    }
+    return {
+      response: (exchange) => {
+        const { response, request } = exchange
+        if (response.from !== 'backend' || response.body.empty || request.method === 'HEAD') return undefined
+        // a part of a document is no document
+        if (response.status === 206 || !mayBeJson(response.headers.get('content-type'))) return undefined
+        return transform(exchange)
+      },
+    }
+  },
+  nginx: () => unsupported('nginx does not look into bodies'),
+}
+
+/** Streams of events and lines of JSON are not held back to be looked at. */
+function mayBeJson(contentType: string | undefined): boolean {
+  const type = mediaType(contentType)
+  return type === '' || type === 'application/json' || type === 'text/json' || type.endsWith('+json')
+}
+
+function objectIn(bytes: Buffer): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
