@@ -1,12 +1,14 @@
 /** The only file that knows every source, policy and target: arguments → exit code. */
 import { readFileSync } from 'node:fs'
+import { mountExpressGatewayAdmin } from './admin/express-gateway/mount.ts'
 import type { Parts } from './cli/parts.ts'
 import { runProgram } from './cli/program.ts'
 import { createExpressions } from './lib/expression/expressions.ts'
 import { printModel } from './model/text.ts'
 import { compileCondition } from './policies/conditions.ts'
 import { policies } from './policies/list.ts'
-import { startMachine } from './runtime/machine.ts'
+import { startMachine } from './machine.ts'
+import { checkGateway, listSchemas } from './sources/express-gateway/check.ts'
 import { expressGateway } from './sources/express-gateway/source.ts'
 import type { Source } from './sources/source.ts'
 import { createEngine } from './targets/engine/engine.ts'
@@ -52,7 +54,7 @@ const parts: Parts = {
     startMachine(options, {
       createEngine: (given) => createEngine({ ...given, policies, conditions: compileCondition }),
       createExpressions,
-      createAdmin: () => () => false,
+      createAdmin: (context) => mountExpressGatewayAdmin(context, { check: checkGateway, schemas: listSchemas }),
     }),
 }
 

@@ -14,7 +14,7 @@ const sees: Readonly<Record<string, readonly string[]>> = {
   sources: ['lib', 'model'],
   targets: ['pipeline', 'policies', 'lib', 'model'],
   consumers: ['policies', 'lib', 'model'],
-  plugins: ['policies', 'lib', 'model'],
+  plugins: ['consumers', 'policies', 'lib', 'model'],
   fleet: ['pipeline', 'policies', 'lib', 'model'],
   stacks: ['lib', 'model'],
   runtime: ['pipeline', 'policies', 'lib', 'model', 'consumers', 'plugins', 'fleet'],

@@ -4,7 +4,8 @@ import type { LoopState } from '../runtime/loop.ts'
 import type { MetricsRegistry } from '../runtime/metrics.ts'
 import { explain } from '../pipeline/explain.ts'
 import { printModel } from '../model/text.ts'
-import { sendJson, sendText, type AdminHandler } from './server.ts'
+import type { Handler } from '../lib/handler.ts'
+import { sendJson, sendText } from './server.ts'
 
 export interface GantryAdminOptions {
   readonly version: string
@@ -16,7 +17,7 @@ export interface GantryAdminOptions {
 }
 
 /** `GET /healthz /readyz /metrics /gantry/{status,plan,diagnostics,events,explain}`; everything else is left to the next handler. */
-export function gantryAdmin(options: GantryAdminOptions): AdminHandler {
+export function gantryAdmin(options: GantryAdminOptions): Handler {
   return async (request, response, url) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
     const state = options.state()

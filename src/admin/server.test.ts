@@ -1,9 +1,10 @@
 /** Who may ask the admin API, over real sockets. */
 import { request } from 'node:http'
 import { expect, test } from 'vitest'
-import { openAdmin, sendText, type AdminHandler } from './server.ts'
+import type { Handler } from '../lib/handler.ts'
+import { openAdmin, sendText } from './server.ts'
 
-const hello: AdminHandler = (_request, response, url) => {
+const hello: Handler = (_request, response, url) => {
   if (url.pathname === '/throws') throw new Error('a handler failed')
   if (url.pathname !== '/hello') return false
   sendText(response, 200, 'hello')

@@ -6,16 +6,14 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { isIP } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import type { Handler } from '../lib/handler.ts'
 
 export interface AdminOptions {
   readonly address: string
   readonly port: number
   readonly token?: string
-  /** Tried in order; the first that returns true has taken the request. */
-  readonly handlers: readonly AdminHandler[]
+  readonly handlers: readonly Handler[]
 }
-
-export type AdminHandler = (request: IncomingMessage, response: ServerResponse, url: URL) => boolean | Promise<boolean>
 
 export interface AdminServer {
   readonly url: string

@@ -54,6 +54,8 @@ export interface StartOptions {
   readonly folder: string
   readonly events: EventLog
   readonly metrics: MetricsRegistry
+  /** Resolves when no change of the configuration is waiting or under way. */
+  settled(): Promise<void>
 }
 
 /** A target with what surrounds it. */
@@ -63,7 +65,7 @@ export interface Machine {
   /** URLs that are being served, by listener id. */
   addresses(): readonly { readonly listener: string; readonly url: string }[]
   /** Mounted behind Gantry's own admin endpoints. */
-  readonly adminHandlers: readonly import('../admin/server.ts').AdminHandler[]
+  readonly adminHandlers: readonly import('../lib/handler.ts').Handler[]
   /** After the target has stopped. */
   close(): Promise<void>
 }

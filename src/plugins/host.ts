@@ -1,7 +1,7 @@
 /** The plugins of this process: what policies ask for, and what the runtime tells them. */
 import type { Server } from 'node:http'
 import { isDeepStrictEqual } from 'node:util'
-import type { AdminHandler } from '../admin/server.ts'
+import type { Handler } from '../lib/handler.ts'
 import type { Diagnostic } from '../model/diagnostic.ts'
 import type { Exchange } from '../policies/policy.ts'
 import type { Events, Expressions, Metrics, Plugins } from '../policies/services.ts'
@@ -36,7 +36,7 @@ export interface PluginHost extends Plugins {
   /** The admin API listens: `admin-ready`. */
   administering(server: Server): void
   /** Routes that plugins mounted on the admin API. */
-  readonly adminHandler: AdminHandler
+  readonly adminHandler: Handler
   /** Settings, policies and conditions of plugins, as the admin API lists them. */
   readonly schemas: readonly PluginSchema[]
   /** Names of the plugins that are loaded. */

@@ -72,6 +72,13 @@ export const settingsTable: readonly Setting[] = [
     secret: true,
   },
   {
+    key: 'admin.answers',
+    schema: z.enum(['original', 'strict']),
+    argument: 'original|strict',
+    summary: "statuses of Express Gateway's Admin API: the original's, or 4xx for what the caller did wrong",
+    default: 'original',
+  },
+  {
     key: 'store.kind',
     schema: z.enum(['embedded', 'memory', 'redis']),
     argument: 'KIND',
@@ -112,6 +119,7 @@ export interface Settings {
     readonly address?: string
     readonly port?: number
     readonly token?: string
+    readonly answers: 'original' | 'strict'
   }
   readonly store: { readonly kind?: 'embedded' | 'memory' | 'redis'; readonly redis?: string }
   readonly log: { readonly level: string; readonly format: 'auto' | 'json' | 'text'; readonly access: string }

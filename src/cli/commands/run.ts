@@ -28,7 +28,7 @@ export async function run(parts: Parts, folder: string, command: Command): Promi
   const metrics = createMetrics()
   adviseNode((message) => events.emit('warn', 'gantry/node-version', message))
 
-  const machine = await parts.start({ settings, folder: place, events, metrics })
+  const machine = await parts.start({ settings, folder: place, events, metrics, settled: () => loop.settled() })
   const admin = new AdminDoor(settings)
   const handlers = [
     gantryAdmin({

@@ -1,33 +1,27 @@
 /** Settings → an engine with everything around it: consumers, plugins, expressions, access log. Effects begin here. */
 import { createWriteStream, type WriteStream } from 'node:fs'
-import type { AdminHandler } from '../admin/server.ts'
-import type { Diagnostic } from '../model/diagnostic.ts'
-import type { Expressions, Services } from '../policies/services.ts'
-import { createPlugins, type PluginHost } from '../plugins/host.ts'
-import { pluginServices } from '../plugins/services.ts'
-import type { Wishes } from '../sources/source.ts'
-import { createAccessLog } from '../targets/engine/access-log.ts'
-import type { Engine, EngineOptions } from '../targets/engine/engine.ts'
-import { consumersDoor, type ConsumersDoor } from './consumers-door.ts'
-import { exposeCounts } from './engine-metrics.ts'
-import type { EventLog } from './events.ts'
-import { createLiveServices } from './live-services.ts'
-import type { MetricsRegistry } from './metrics.ts'
-import type { Settings } from './settings.ts'
+import type { Handler } from './lib/handler.ts'
+import type { Diagnostic } from './model/diagnostic.ts'
+import type { Expressions, Services } from './policies/services.ts'
+import { createPlugins } from './plugins/host.ts'
+import { pluginServices } from './plugins/services.ts'
+import type { Wishes } from './sources/source.ts'
+import { createAccessLog } from './targets/engine/access-log.ts'
+import type { Engine, EngineOptions } from './targets/engine/engine.ts'
+import type { AdminContext } from './runtime/admin-context.ts'
+import { consumersDoor } from './runtime/consumers-door.ts'
+import { exposeCounts } from './targets/engine/prometheus.ts'
+import type { EventLog } from './runtime/events.ts'
+import { createLiveServices } from './runtime/live-services.ts'
+import type { MetricsRegistry } from './runtime/metrics.ts'
+import type { Settings } from './runtime/settings.ts'
 
 export interface MachineParts {
   /** The engine itself comes from main.ts, with its policies. */
   createEngine(options: Pick<EngineOptions, 'services' | 'onDone'>): Engine
   createExpressions(): Promise<Expressions>
   /** Express Gateway's Admin API, mounted behind ours; called again when consumers change. */
-  createAdmin(context: AdminContext): AdminHandler
-}
-
-export interface AdminContext {
-  readonly consumers: () => ConsumersDoor['consumers']
-  readonly plugins: PluginHost
-  readonly configuration: () => Wishes['expressGateway']
-  readonly folder: string
+  createAdmin(context: AdminContext): Handler
 }
 
 export interface MachineOptions {
@@ -35,6 +29,8 @@ export interface MachineOptions {
   readonly folder: string
   readonly events: EventLog
   readonly metrics: MetricsRegistry
+  /** As the loop says it. */
+  settled(): Promise<void>
 }
 
 export interface EngineMachine {
@@ -42,7 +38,7 @@ export interface EngineMachine {
   readonly services: Services
   grant(wishes: readonly Wishes[]): Promise<readonly Diagnostic[]>
   addresses(): readonly { readonly listener: string; readonly url: string }[]
-  readonly adminHandlers: readonly AdminHandler[]
+  readonly adminHandlers: readonly Handler[]
   close(): Promise<void>
 }
 
@@ -58,13 +54,15 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
     services,
     ...(access === undefined ? {} : { onDone: (exchange) => access.log.record(exchange) }),
   })
-  exposeCounts(metrics, target)
+  exposeCounts(metrics.registry, target)
   let configuration: Wishes['expressGateway']
   const admin = parts.createAdmin({
     consumers: () => door.consumers,
     plugins,
     configuration: () => configuration,
     folder,
+    settings,
+    settled: () => options.settled(),
   })
   return {
     target,

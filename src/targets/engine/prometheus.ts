@@ -1,10 +1,9 @@
 /** The engine's plain counters → Prometheus families, read when somebody scrapes. */
-import { Counter, Gauge, Histogram } from 'prom-client'
-import { BOUNDS, type Counts } from '../targets/engine/stats.ts'
-import type { MetricsRegistry } from './metrics.ts'
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { BOUNDS, type Counts } from './stats.ts'
 
 /** Registers families whose values are set from the counts at each scrape; the hot path never touches a metric object. */
-export function exposeCounts({ registry }: MetricsRegistry, source: { readonly counts: Counts }): void {
+export function exposeCounts(registry: Registry, source: { readonly counts: Counts }): void {
   const registers = [registry]
   const total = (name: string, help: string, read: (counts: Counts) => number): void => {
     new Counter({
@@ -84,7 +83,7 @@ export function exposeCounts({ registry }: MetricsRegistry, source: { readonly c
 }
 
 /** prom-client's histogram counts observations itself; this one is given counts that are there already. */
-function exposeDurations(registry: MetricsRegistry['registry'], source: { readonly counts: Counts }): void {
+function exposeDurations(registry: Registry, source: { readonly counts: Counts }): void {
   const histogram = new Histogram({
     name: 'gantry_route_duration_seconds',
     help: 'From head to last byte',
