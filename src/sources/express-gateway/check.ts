@@ -1,5 +1,5 @@
-/** What the Admin API asks of the source: would a changed configuration be served, and which schemas are there? Pure. */
-import { expandedModels } from './wishes.ts'
+/** What the Admin API asks of the source: would a changed configuration be served, and which schemas are there? */
+import { readWorld } from './read.ts'
 import {
   authSchema,
   baseConditionSchema,
@@ -9,13 +9,17 @@ import {
   systemSchema,
   type Schema,
 } from './schemas.ts'
+import { isMapping } from './normalise.ts'
 import { translate } from './translate.ts'
-import { modelNames, type World } from './world.ts'
+import type { World } from './world.ts'
 
-/** The world with another text in place of gateway.config → a line for each thing that keeps it from being served. */
-export function checkGateway(world: World, text: string): readonly string[] {
-  const { name } = world.gateway
-  const { diagnostics } = translate({ ...world, gateway: { kind: 'text', name, text } })
+/** Effect: reads. The folder with another text in place of gateway.config → a line for each thing that keeps it from being served. */
+export async function checkGateway(
+  folder: string,
+  environment: World['environment'],
+  text: string,
+): Promise<readonly string[]> {
+  const { diagnostics } = translate(await readWorld(folder, environment, { gateway: text }))
   return diagnostics.filter((diagnostic) => diagnostic.severity === 'error').map((diagnostic) => diagnostic.message)
 }
 
@@ -24,11 +28,17 @@ export interface ListedSchema {
   readonly schema: Schema
 }
 
-/** Of policies those that are in the whitelist, as Express Gateway loads no others. */
-export function listSchemas(world: World, whitelist: readonly string[]): readonly ListedSchema[] {
-  const policies = whitelist.flatMap((name) => policySchemas[name] ?? [])
+/** Of policies those that are in the whitelist, as Express Gateway loads no others. Pure. */
+export function listSchemas(
+  gatewayConfig: Readonly<Record<string, unknown>>,
+  models: Readonly<Record<string, unknown>>,
+): readonly ListedSchema[] {
+  const whitelist = Array.isArray(gatewayConfig['policies']) ? (gatewayConfig['policies'] as readonly unknown[]) : []
+  const policies = whitelist.map((name) => policySchemas[String(name)]).filter((schema) => schema !== undefined)
   return [
-    ...modelNames.map((name) => expandedModels(world)[name]).map((schema): ListedSchema => ({ type: 'model', schema })),
+    ...Object.values(models)
+      .filter(isMapping)
+      .map((schema): ListedSchema => ({ type: 'model', schema })),
     { type: 'config', schema: gatewaySchema },
     { type: 'config', schema: systemSchema },
     { type: 'internal', schema: authSchema },

@@ -48,13 +48,20 @@ export async function recognise(folder: string): Promise<boolean> {
   return false
 }
 
-export async function readWorld(folder: string, environment: World['environment']): Promise<World> {
-  const [gateway, system, users, applications, credentials] = await Promise.all([
+/** `instead`: as if the file held that. */
+export async function readWorld(
+  folder: string,
+  environment: World['environment'],
+  instead: { readonly gateway?: string } = {},
+): Promise<World> {
+  const [found, system, users, applications, credentials] = await Promise.all([
     readConfig(folder, 'gateway.config'),
     readConfig(folder, 'system.config'),
     ...modelNames.map((name) => readText(join(folder, 'models', `${name}.json`), `models/${name}.json`)),
   ])
-  if (gateway === undefined || system === undefined) throw new Error('a file was not read')
+  if (found === undefined || system === undefined) throw new Error('a file was not read')
+  const gateway: TextFile =
+    instead.gateway === undefined ? found : { kind: 'text', name: found.name, text: instead.gateway }
   const missing = (name: ModelName): TextFile => ({ kind: 'missing', name: `models/${name}.json` })
   const models: World['models'] = {
     users: users ?? missing('users'),

@@ -159,6 +159,7 @@ function pipelineParts(
 ): Parts {
   const object = `pipeline ${pipeline.name}`
   const policies: PolicyUse[] = []
+  let end: Action | undefined
   for (const item of pipeline.items) {
     for (const step of item.steps) {
       const when = conditionOf(context, input, item, step, object)
@@ -173,7 +174,8 @@ function pipelineParts(
         system: input.system,
         builtIn: input.builtIn,
       })
-      if (piece === undefined) continue
+      // behind the end nothing runs, but what is wrong there is said all the same
+      if (piece === undefined || end !== undefined) continue
       if (when !== undefined) {
         policies.push(...conditional(piece.uses, piece.end, when, context, step, object))
         continue
@@ -181,10 +183,10 @@ function pipelineParts(
       policies.push(...piece.uses)
       if (piece.end === undefined) continue
       reportUnreachable(context, pipeline, item, step)
-      return { policies, action: piece.end }
+      end = piece.end
     }
   }
-  return { policies, action: { kind: 'next' } }
+  return { policies, action: end ?? { kind: 'next' } }
 }
 
 /** A step that ends the route only sometimes stands among the policies; what belongs to it goes with its backends. */

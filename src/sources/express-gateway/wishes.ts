@@ -4,7 +4,7 @@ import { defaultModels } from './models.ts'
 import { isMapping, type Mapping, type Pipeline } from './normalise.ts'
 import { complain, fileText, type Context } from './report.ts'
 import type { Schema } from './schemas.ts'
-import { modelNames, type ModelName, type TextFile, type World } from './world.ts'
+import { modelNames, type ModelName, type TextFile } from './world.ts'
 
 export interface WishesInput {
   readonly gateway: Mapping
@@ -107,21 +107,6 @@ export function withFiles(context: Context, system: Mapping): Mapping {
     result['db'] = { ...db, redis: { ...redis, tls: material } }
   }
   return result
-}
-
-/** The models of a world that is being served: what cannot be read has been said when it was translated. */
-export function expandedModels(world: World): Readonly<Record<ModelName, Schema>> {
-  const find = (name: ModelName): Schema => {
-    const file = world.models[name]
-    if (file.kind !== 'text') return defaultModels[name]
-    try {
-      const value: unknown = JSON.parse(file.text)
-      return isMapping(value) ? value : defaultModels[name]
-    } catch {
-      return defaultModels[name]
-    }
-  }
-  return { users: find('users'), applications: find('applications'), credentials: find('credentials') }
 }
 
 function modelOf(context: Context, name: ModelName): Schema {
