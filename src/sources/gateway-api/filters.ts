@@ -23,19 +23,25 @@ export interface FilterContext {
   resolve(reference: RequestMirrorBackendRef): Resolved
 }
 
+/** A fault and the field it is in. */
+export interface Found {
+  readonly fault: Fault
+  readonly field: string
+}
+
 export interface Filtered {
   readonly uses: readonly PolicyUse[]
   /** Of references: the route says ResolvedRefs=False. */
-  readonly resolved: readonly Fault[]
+  readonly resolved: readonly Found[]
   /** Requests must not go on without this filter: the rule answers 500. */
-  readonly broken?: Fault
+  readonly broken?: Found
   readonly redirects: boolean
 }
 
 export function translateFilters(filters: readonly (BackendRefFilter | Filter)[], context: FilterContext): Filtered {
   const uses: PolicyUse[] = []
-  const resolved: Fault[] = []
-  let broken: Fault | undefined
+  const resolved: Found[] = []
+  let broken: Found | undefined
   let redirects = false
   filters.forEach((filter, index) => {
     const field = `${context.field}.filters[${index}]`
@@ -55,8 +61,7 @@ export function translateFilters(filters: readonly (BackendRefFilter | Filter)[]
         const target = context.resolve(mirror.backendRef)
         if (target.kind === 'backend') {
           use('mirror', { backend: target.need.id, share: shareOf(mirror) })
-        } else if (target.kind === 'fault')
-          resolved.push({ ...target.fault, message: `${field}: ${target.fault.message}` })
+        } else if (target.kind === 'fault') resolved.push({ fault: target.fault, field })
         // a copy that cannot be sent safely is not sent
         break
       }
@@ -88,13 +93,16 @@ export function translateFilters(filters: readonly (BackendRefFilter | Filter)[]
         break
       case 'ExtensionRef': {
         const name = `${filter.extensionRef?.kind ?? ''} ${filter.extensionRef?.name ?? ''}`
-        const fault = { reason: 'InvalidKind', message: `${field}: ${name} is not a filter that is known here` }
-        resolved.push(fault)
-        broken ??= fault
+        const found = { fault: { reason: 'InvalidKind', message: `${name} is not a filter that is known here` }, field }
+        resolved.push(found)
+        broken ??= found
         break
       }
       case 'ExternalAuth':
-        broken ??= { reason: 'UnsupportedValue', message: `${field}: filters of type ExternalAuth are not supported` }
+        broken ??= {
+          fault: { reason: 'UnsupportedValue', message: 'filters of type ExternalAuth are not supported' },
+          field,
+        }
         break
     }
   })

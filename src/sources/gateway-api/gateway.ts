@@ -443,7 +443,7 @@ function readCertificate(
   view: View,
 ): Fault | { readonly certificate: Certificate; readonly names: readonly string[] } {
   const namespace = reference.namespace ?? owner.metadata.namespace
-  const name = `${reference.kind} ${namespace}/${reference.name}`
+  const name = `${reference.group === '' ? '' : `${reference.group} `}${reference.kind} ${namespace}/${reference.name}`
   if (reference.group !== '' || reference.kind !== 'Secret')
     return { reason: 'InvalidCertificateRef', message: `${name} is not a Secret` }
   const from = { group, kind: owner.kind, namespace: owner.metadata.namespace }

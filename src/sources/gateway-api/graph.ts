@@ -17,14 +17,18 @@ interface Node {
   state: 'clean' | 'check' | 'dirty' | 'computing'
   sources: Map<Node, unknown>
   readonly dependents: Set<Node>
-  root: boolean
+  /** The last round in which it was asked from outside. */
+  round: number
 }
 
 export class Graph {
   readonly #answer: Answer
   readonly #nodes = new Map<string, Node>()
-  #roots = new Set<Node>()
-  #lastRoots = new Set<Node>()
+  /** Nodes of things that are asked about each round: looking them up by text would cost more than all the rest. */
+  readonly #known = new WeakMap<object, Node>()
+  #roots: Node[] = []
+  #lastRoots: Node[] = []
+  #round = 0
   /** How many answers were computed since `begin`; for tests and measurements. */
   computed = 0
 
@@ -35,7 +39,8 @@ export class Graph {
   begin(): void {
     this.computed = 0
     this.#lastRoots = this.#roots
-    this.#roots = new Set()
+    this.#roots = []
+    this.#round++
   }
 
   /** The answer to this question has changed, or may have. */
@@ -53,18 +58,30 @@ export class Graph {
 
   /** Asks from outside. What is not asked again in the next round is forgotten, with all that only it needed. */
   root(question: string): unknown {
-    const node = this.#node(question)
-    node.root = true
-    this.#roots.add(node)
+    return this.#pullRoot(this.#node(question))
+  }
+
+  /** The same about a thing: equal things must always be asked the same question. */
+  rootOf(thing: object, question: () => string): unknown {
+    let node = this.#known.get(thing)
+    // a node that was forgotten meanwhile is another's now
+    if (node === undefined || node.round < this.#round - 1) {
+      node = this.#node(question())
+      this.#known.set(thing, node)
+    }
+    return this.#pullRoot(node)
+  }
+
+  #pullRoot(node: Node): unknown {
+    if (node.round !== this.#round) {
+      node.round = this.#round
+      this.#roots.push(node)
+    }
     return this.#pull(node)
   }
 
   end(): void {
-    for (const node of this.#lastRoots) {
-      if (this.#roots.has(node)) continue
-      node.root = false
-      this.#forget(node)
-    }
+    for (const node of this.#lastRoots) if (node.round !== this.#round) this.#forget(node, this.#round)
   }
 
   get size(): number {
@@ -74,7 +91,7 @@ export class Graph {
   #node(question: string): Node {
     let node = this.#nodes.get(question)
     if (node === undefined) {
-      node = { question, value: undefined, state: 'dirty', sources: new Map(), dependents: new Set(), root: false }
+      node = { question, value: undefined, state: 'dirty', sources: new Map(), dependents: new Set(), round: -1 }
       this.#nodes.set(question, node)
     }
     return node
@@ -115,17 +132,18 @@ export class Graph {
     for (const source of before.keys()) {
       if (node.sources.has(source)) continue
       source.dependents.delete(node)
-      this.#forget(source)
+      this.#forget(source, this.#round - 1)
     }
     return node.value
   }
 
-  #forget(node: Node): void {
-    if (node.root || node.dependents.size > 0) return
+  /** Unless somebody needs it: until the end of a round also what was asked from outside in the last one. */
+  #forget(node: Node, since: number): void {
+    if (node.round >= since || node.dependents.size > 0) return
     this.#nodes.delete(node.question)
     for (const source of node.sources.keys()) {
       source.dependents.delete(node)
-      this.#forget(source)
+      this.#forget(source, since)
     }
   }
 }

@@ -106,7 +106,7 @@ function retryOf({ retry }: Rule): Pick<Forward, 'retry'> {
 
 /** Kind of route, host, path, method, headers, query: the order of HTTPRouteRule.matches after that of hostnames. */
 function rankOf(hostRank: number, match: RuleMatch): readonly number[] {
-  const { type, value } = match.path
+  const { type } = match.path
   const kind = type === 'Exact' ? 2 : type === 'RegularExpression' ? 1 : 0
   return [
     0,
@@ -116,7 +116,6 @@ function rankOf(hostRank: number, match: RuleMatch): readonly number[] {
     match.method === undefined ? 0 : 1,
     distinct(match.headers, true),
     distinct(match.queryParams, false),
-    value.length,
   ]
 }
 

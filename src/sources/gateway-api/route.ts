@@ -77,7 +77,7 @@ export class RouteScribe {
     this.#refused.push({ fault, field })
   }
 
-  /** A rule that cannot be served as written; it answers 500, the others serve. */
+  /** A rule that cannot be served as written: it answers 500, or cannot match; the others serve. */
   drop(fault: Fault, field: string): void {
     this.#partial.push({ fault, field })
   }
@@ -175,9 +175,10 @@ export class RouteScribe {
       prefix: options.prefix,
       resolve: (reference) => this.#resolve(reference, options.clientCertificate),
     })
-    for (const fault of filtered.resolved) this.unresolved(fault, field)
+    for (const found of filtered.resolved) this.unresolved(found.fault, found.field)
     if (filtered.broken === undefined) return { uses: filtered.uses, redirects: filtered.redirects }
-    if (filtered.broken.reason === 'UnsupportedValue') this.drop(filtered.broken, field)
+    const { fault, field: place } = filtered.broken
+    if (fault.reason === 'UnsupportedValue') this.drop(fault, place)
     return undefined
   }
 
@@ -225,7 +226,7 @@ export class RouteScribe {
                   metadata,
                   'PartiallyInvalid',
                   partial.fault.reason,
-                  `Dropped Rule ${partial.field}, it answers 500: ${partial.fault.message}`,
+                  `Dropped Rule ${partial.field}: ${partial.fault.message}`,
                 ),
               ]),
         ],

@@ -77,8 +77,11 @@ const wording: readonly (readonly [start: string, words: string])[] = [
 ]
 
 const { STRING, BOOL, DYN } = CelScalar
-const qualifiedName =
-  /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)$/
+const formats: Readonly<Record<string, RegExp>> = {
+  qualifiedName:
+    /^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\/)?([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)$/,
+  dns1123Subdomain: /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/,
+}
 
 const environment = celEnv({
   variables: { self: DYN, format: DYN },
@@ -87,9 +90,10 @@ const environment = celEnv({
     celFunc('isIP', [STRING], BOOL, (text) => isIP(text) !== 0),
     // format.qualifiedName().validate(x).hasValue(): the named format is a string here, its verdict a list of faults
     celMethod('qualifiedName', STRING, [], STRING, () => 'qualifiedName'),
-    celMethod('validate', STRING, [STRING], listType(STRING), (text) =>
-      qualifiedName.test(text) ? [] : ['not a qualified name'],
-    ),
+    celMethod('dns1123Subdomain', STRING, [], STRING, () => 'dns1123Subdomain'),
+    celMethod('validate', STRING, [STRING], listType(STRING), function (text) {
+      return formats[this]?.test(text) === true ? [] : [`not a ${this}`]
+    }),
     celMethod('hasValue', listType(STRING), [], BOOL, function () {
       return this.size > 0
     }),

@@ -1,5 +1,5 @@
 /** Conditions and statuses as values. A writer merges them into the cluster's and adds the times. */
-import type { KnownKind, Metadata } from './resources.ts'
+import type { KnownKind, Metadata, RouteKind } from './resources.ts'
 
 export interface Condition {
   readonly type: string
@@ -69,7 +69,7 @@ export type ObjectStatus = { readonly metadata: Metadata } & (
       readonly status: { readonly conditions: readonly Condition[]; readonly listeners: readonly ListenerStatus[] }
     }
   | {
-      readonly kind: 'HTTPRoute' | 'GRPCRoute' | 'TLSRoute' | 'TCPRoute' | 'UDPRoute'
+      readonly kind: RouteKind
       readonly status: { readonly parents: readonly ParentStatus[] }
     }
   | {

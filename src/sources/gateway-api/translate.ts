@@ -50,13 +50,17 @@ export function createTranslator(): (world: World) => GatewayApiTranslation {
     const routes = sameList(
       sum.routes,
       routeKinds.flatMap((kind) =>
-        (world.objects[kind] as readonly AnyRoute[]).map((each) => ask(`route ${kind} ${keyOf(each)}`) as RouteView),
+        (world.objects[kind] as readonly AnyRoute[]).map(
+          (each) => graph.rootOf(each, () => `route ${kind} ${keyOf(each)}`) as RouteView,
+        ),
       ),
     )
     if (routes !== sum.routes) sum = sumUp(routes)
     for (const need of sum.needs) needs.set(need.id, need)
-    const backends = sum.needs.flatMap((need) => (ask(`backend ${need.id}`) as Backend | undefined) ?? [])
-    const endpoints = backends.map((each) => ask(`endpoints ${each.id}`) as Endpoints)
+    const backends = sum.needs.flatMap(
+      (need) => (graph.rootOf(need, () => `backend ${need.id}`) as Backend | undefined) ?? [],
+    )
+    const endpoints = backends.map((each) => graph.rootOf(each, () => `endpoints ${each.id}`) as Endpoints)
     const policies = world.objects.BackendTLSPolicy.map((each) => ask(`policy ${keyOf(each)}`) as PolicyView)
     const certificates = new Map<string, Certificate>()
     for (const owner of [...gateways, ...policies])
@@ -128,7 +132,6 @@ export function createTranslator(): (world: World) => GatewayApiTranslation {
 /** What all routes together need and count for. */
 interface Sum {
   readonly routes: readonly RouteView[]
-  /** By id. */
   readonly needs: readonly Need[]
   readonly ids: ReadonlySet<string>
   readonly attached: ReadonlyMap<string, number>
@@ -149,7 +152,7 @@ function sumUp(routes: readonly RouteView[]): Sum {
       for (const gateway of route.gateways) through.add(gateway)
     }
   }
-  return { routes, needs: [...needs.values()].sort(byId), ids: new Set(needs.keys()), attached, reached }
+  return { routes, needs: [...needs.values()], ids: new Set(needs.keys()), attached, reached }
 }
 
 function countsOf(gateway: GatewayView, attached: ReadonlyMap<string, number>): string {
