@@ -279,12 +279,12 @@ function parseFields(text: string, start: number, most: number, minor: number): 
         if (length >= 0) return BAD_LENGTH
         length = digits(text, valueStart, valueEnd)
         // llhttp takes no tab behind a length or a coding, others do
-        if (length < 0 || text.charCodeAt(at - 3) === 0x09) return BAD_LENGTH
+        if (length < 0 || tabBetween(text, valueEnd, at)) return BAD_LENGTH
         break
       }
       case TAG.coding: {
         if (++codings > 1) return BAD_CODING
-        if (valueEnd - valueStart !== 7 || !same(text, valueStart, 'chunked') || text.charCodeAt(at - 3) === 0x09) {
+        if (valueEnd - valueStart !== 7 || !same(text, valueStart, 'chunked') || tabBetween(text, valueEnd, at)) {
           return valueEnd === valueStart || /chunked|^identity$/i.test(text.slice(valueStart, valueEnd))
             ? BAD_CODING
             : OTHER_CODING
@@ -342,6 +342,11 @@ function parseFields(text: string, start: number, most: number, minor: number): 
     expect,
     trailers,
   }
+}
+
+function tabBetween(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (text.charCodeAt(at) === 0x09) return true
+  return false
 }
 
 /** 1 to 15 digits and nothing else; -1 otherwise. */

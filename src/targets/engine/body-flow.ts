@@ -5,6 +5,7 @@
 import { Readable } from 'node:stream'
 import type { Fields } from '../../lib/http1/fields.ts'
 import { BodyTooLarge, type Body } from '../../policies/policy.ts'
+import { Wire } from './wire.ts'
 
 /** Where a body comes from. */
 export interface BodySource {
@@ -152,19 +153,23 @@ export class BodyFlow implements Body {
 
   // --- what the source does ---
 
-  /** `piece` is kept where it has to wait: it must not be written to again. */
+  /** `piece` may lie in memory that is read into again: what has to wait is kept. */
   push(piece: Buffer): void {
     if (this.#own !== undefined) {
-      if (!this.#own.push(piece)) this.#pauseSource()
+      if (!this.#own.push(Wire.keep(piece))) this.#pauseSource()
       return
     }
     if (this.#taken || this.#fixed !== undefined) return
     if (this.#sink !== undefined) {
-      if (this.#record !== undefined) this.#remember(piece)
-      this.#deliver(piece)
+      if (this.#record === undefined && this.#transformers === undefined) this.#deliver(piece)
+      else {
+        const kept = Wire.keep(piece)
+        if (this.#record !== undefined) this.#remember(kept)
+        this.#deliver(kept)
+      }
       return
     }
-    this.#held.push(piece)
+    this.#held.push(Wire.keep(piece))
     this.#heldBytes += piece.length
     const collect = this.#collect
     if (collect !== undefined) {

@@ -5,6 +5,7 @@ import type { ExchangeContext } from './compile.ts'
 import type { ConnectionFactsOf } from './connection.ts'
 import { ClientConnection } from './server.ts'
 import type { SocketPlan } from './sockets.ts'
+import { raw, Wire } from './wire.ts'
 
 /** Who speaks another protocol on the same port: HTTP/2 by its preface, or by ALPN. */
 export interface OtherProtocols {
@@ -37,7 +38,7 @@ export class OpenSocket {
     this.asksForCertificates = plan.tls?.asksForCertificates === true
     const options = { allowHalfOpen: true, noDelay: true }
     if (plan.tls === undefined) {
-      this.#server = net.createServer(options, (socket) => this.#accept(socket))
+      this.#server = net.createServer(options, (socket) => this.#accept(undefined, socket))
     } else {
       this.#server = tls.createServer({
         ...options,
@@ -78,9 +79,24 @@ export class OpenSocket {
         this.#server.on('error', (error) => {
           this.context.services.events.emit('error', 'engine/socket', error.message)
         })
+        if (!this.secure) this.#takeHandles()
         resolve()
       })
     })
+  }
+
+  /** Accepted handles become wires at once: the socket that the server would make of them reads in another way. */
+  #takeHandles(): void {
+    const handle = (this.#server as Server & { readonly _handle?: { onconnection?: unknown } | null })._handle
+    if (!raw || handle === null || handle === undefined || typeof handle.onconnection !== 'function') return
+    handle.onconnection = (error: number, accepted: { setNoDelay?(on: boolean): void } | undefined) => {
+      if (error !== 0 || accepted === undefined) {
+        this.context.counts.connectionsRefused++
+        return
+      }
+      accepted.setNoDelay?.(true)
+      this.#accept(accepted, undefined)
+    }
   }
 
   /** Nothing new is taken; the connections stay. */
@@ -130,24 +146,26 @@ export class OpenSocket {
     return this.#others?.takePreface(socket, first, this, leave) === true
   }
 
-  #accept(socket: Socket): void {
+  #accept(handle: unknown, socket: Socket | undefined): void {
     const { counts } = this.context
-    const most = this.plan.limits.connectionsPerClient
-    const address = most > 0 ? plainAddress(socket) : ''
-    if (most > 0) {
-      const count = this.#perClient.get(address) ?? 0
-      if (count >= most) {
-        counts.connectionsRefused++
-        counts.refuse('connections-per-client')
-        socket.on('error', () => undefined)
-        socket.destroy()
-        return
-      }
-      this.#perClient.set(address, count + 1)
+    const make = (wire: Wire): ClientConnection => {
+      const made = new ClientConnection(wire, this)
+      this.connections.add(made)
+      return made
     }
     counts.connections++
     counts.connectionsOpened++
-    this.connections.add(new ClientConnection(socket, this))
+    const wire = socket === undefined ? Wire.accept(make, handle) : Wire.over(make, socket)
+    const most = this.plan.limits.connectionsPerClient
+    if (most === 0) return
+    const address = plainAddress(wire.socket)
+    const count = (this.#perClient.get(address) ?? 0) + 1
+    this.#perClient.set(address, count)
+    if (count > most) {
+      counts.connectionsRefused++
+      counts.refuse('connections-per-client')
+      wire.destroy()
+    }
   }
 
   #acceptSecure(socket: TLSSocket): void {
@@ -166,7 +184,7 @@ export class OpenSocket {
       socket.destroy()
       return
     }
-    this.#accept(socket)
+    this.#accept(undefined, socket)
   }
 }
 

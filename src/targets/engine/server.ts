@@ -1,18 +1,18 @@
 /** One HTTP/1.1 connection of a client: bytes → exchanges, answers → bytes. One request at a time; pipelined ones wait. */
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
 import { TAG, type Fields } from '../../lib/http1/fields.ts'
 import { parseRequestHead, PREFACE, Refusal, type RequestHead } from '../../lib/http1/head.ts'
-import { latin1 } from '../../lib/http1/latin1.ts'
+import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import { BodyFlow } from './body-flow.ts'
-import type { CompiledListener, ResolvedLimits } from './compile.ts'
+import type { ResolvedLimits } from './compile.ts'
 import { ConnectionFactsOf } from './connection.ts'
 import { EngineExchange, EngineRequest, STAGE, type Inbound, type TunnelEnd } from './exchange.ts'
 import type { OpenSocket } from './listeners.ts'
 import { begin, clientGone, finished } from './run.ts'
 import { Deadline } from './wheel.ts'
+import { Wire, type WireUser } from './wire.ts'
 
 /** Small pieces are joined into one write. */
 const JOIN = 16_384
@@ -23,9 +23,9 @@ const SKIP = 65_536
 /** How long a client may take to read an answer after which we close, milliseconds. */
 const LINGER = 2000
 
-export class ClientConnection extends Deadline implements Inbound, PieceSink, TunnelEnd {
+export class ClientConnection extends Deadline implements Inbound, PieceSink, TunnelEnd, WireUser {
   modern = true
-  readonly #socket: Socket
+  readonly #wire: Wire
   readonly #open: OpenSocket
   readonly #reader = new BodyReader()
   readonly #facts: ConnectionFactsOf
@@ -47,17 +47,13 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   #stalled = false
   #halfClosed = false
 
-  constructor(socket: Socket, open: OpenSocket) {
+  constructor(wire: Wire, open: OpenSocket) {
     super()
-    this.#socket = socket
+    const { socket } = wire
+    this.#wire = wire
     this.#open = open
     this.#facts = new ConnectionFactsOf(socket, open.secure ? (socket as TLSSocket) : undefined, open)
-    this.#limits = open.plan!.limits
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('end', () => this.#onEndOfStream())
-    socket.on('drain', () => this.#onDrain())
-    socket.on('error', () => this.#onGone())
-    socket.on('close', () => this.#onGone())
+    this.#limits = open.plan.limits
     this.#idle()
   }
 
@@ -67,90 +63,97 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   }
 
   destroy(): void {
-    this.#socket.destroy()
+    this.#wire.destroy()
   }
 
   // --- bytes of the client ---
 
-  #onData(chunk: Buffer): void {
+  onRead(buffer: Buffer, length: number): void {
     if (this.#tunnel) {
-      if (this.#tunnelFar?.send(chunk) === false) this.#socket.pause()
+      if (this.#tunnelFar?.send(buffer.subarray(0, length)) === false) this.#wire.pause()
       return
     }
     if (this.#closing) return
-    let bytes = chunk
-    if (this.#held !== undefined) {
-      bytes = Buffer.concat([this.#held, chunk])
-      this.#held = undefined
+    if (this.#held === undefined) {
+      this.#process(buffer, length)
+      return
     }
-    this.#process(bytes)
+    const bytes = Buffer.concat([this.#held, buffer.subarray(0, length)])
+    this.#held = undefined
+    this.#process(bytes, bytes.length)
   }
 
-  #process(bytes: Buffer): void {
+  #process(bytes: Buffer, length: number): void {
     this.#processing = true
     let at = 0
-    while (at < bytes.length && !this.#closing && !this.#tunnel) {
+    while (at < length && !this.#closing && !this.#tunnel) {
       if (!this.#reader.done) {
-        at = this.#reader.feed(bytes, at, bytes.length, this)
+        at = this.#reader.feed(bytes, at, length, this)
         if (this.#exchange !== undefined && !this.#reader.done) this.#touch(this.#limits.bodyTimeout)
       } else if (this.#exchange !== undefined) {
-        this.#hold(bytes, at)
-        if (bytes.length - at > PIPELINE) this.#socket.pause()
+        this.#hold(bytes, at, length)
+        if (length - at > PIPELINE) this.#wire.pause()
         break
       } else {
-        at = this.#onHeadBytes(bytes, at)
+        at = this.#onHeadBytes(bytes, at, length)
         if (at < 0) break
       }
     }
     this.#processing = false
   }
 
-  #hold(bytes: Buffer, at: number): void {
-    this.#held = at === 0 ? bytes : bytes.subarray(at)
+  #hold(bytes: Buffer, at: number, length: number): void {
+    this.#held = Wire.keep(bytes.subarray(at, length))
   }
 
   /** Where the head ends; -1 where there is nothing more to do with these bytes. */
-  #onHeadBytes(bytes: Buffer, from: number): number {
+  #onHeadBytes(bytes: Buffer, from: number, length: number): number {
     let at = from
-    const limits = this.#open.plan!.limits
+    const { limits } = this.#open.plan
     // RFC 9112 §2.2: one empty line before a request is an old habit, and harmless
-    if (bytes[at] === 13 && bytes[at + 1] === 10) at += 2
-    const end = bytes.indexOf('\r\n\r\n', at, 'latin1')
+    if (bytes[at] === 13 && bytes[at + 1] === 10 && at + 1 < length) at += 2
+    const end = endOfHead(bytes, at, length)
     if (end < 0 || end - at > limits.headBytes) {
-      if (bytes.length - at > limits.headBytes) {
-        const line = bytes.indexOf(10, at)
-        this.#refuse(line < 0 || line - at > limits.targetBytes + 64 ? LONG_TARGET : LONG_HEAD)
-        return -1
-      }
-      const refusal = earlyRefusal(bytes, at)
-      if (refusal !== undefined) {
-        this.#refuse(refusal)
-        return -1
-      }
-      if (at < bytes.length) {
-        if (this.#held === undefined && !this.#waitsForHead) {
-          this.#waitsForHead = true
-          this.#set(limits.headTimeout)
-        }
-        this.#hold(bytes, at)
-      }
+      this.#onPartOfHead(bytes, at, length)
       return -1
     }
     this.#waitsForHead = false
-    const head = parseRequestHead(latin1(bytes, at, end + 4), limits)
-    if (head instanceof Refusal) {
-      if (head === PREFACE && this.#open.takePreface(this.#socket, bytes.subarray(at), () => this.#leave())) return -1
-      this.#refuse(head)
+    const head = parseRequestHead(latin1(bytes, at, end), limits)
+    if (head.kind === 'refusal') {
+      const take = (): boolean =>
+        this.#open.takePreface(this.#wire.socket, Buffer.from(bytes.subarray(at, length)), () => this.#leave())
+      if (head !== PREFACE || !take()) this.#refuse(head)
       return -1
     }
-    this.#begin(head, end + 4 === bytes.length)
-    return end + 4
+    this.#begin(head, end === length)
+    return end
+  }
+
+  #onPartOfHead(bytes: Buffer, at: number, length: number): void {
+    const { limits } = this.#open.plan
+    if (length - at > limits.headBytes) {
+      const line = bytes.indexOf(10, at)
+      const long = line < 0 || line >= length || line - at > limits.targetBytes + 64
+      this.#refuse(long ? LONG_TARGET : LONG_HEAD)
+      return
+    }
+    const refusal = earlyRefusal(bytes, at, length)
+    if (refusal !== undefined) {
+      this.#refuse(refusal)
+      return
+    }
+    if (at === length) return
+    if (!this.#waitsForHead) {
+      this.#waitsForHead = true
+      this.#set(limits.headTimeout)
+    }
+    this.#hold(bytes, at, length)
   }
 
   #waitsForHead = false
 
   #begin(head: RequestHead, whole: boolean): void {
-    const plan = this.#open.plan!
+    const { plan } = this.#open
     const listener = plan.find(head.host)
     if (this.#facts.secure && !plan.directed(this.#facts.serverName, listener)) {
       this.#refuse(MISDIRECTED)
@@ -175,7 +178,10 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     const exchange = new EngineExchange(this, listener, connection, request, Date.now(), performance.now())
     this.#exchange = exchange
     this.due = Number.POSITIVE_INFINITY
-    if (declared !== 0 && whole) this.#set(limits.bodyTimeout)
+    if (declared !== 0) {
+      if (whole) this.#set(limits.bodyTimeout)
+      if (declared < 0 || declared > JOIN) this.#wire.bulk(true)
+    }
     listener.context.counts.requests++
     begin(exchange)
   }
@@ -197,6 +203,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
 
   onEnd(trailers: Fields | undefined): void {
     if (!this.#stalled) this.due = Number.POSITIVE_INFINITY
+    this.#wire.bulk(false)
     this.#exchange?.request.flow?.finish(trailers)
   }
 
@@ -208,18 +215,18 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
 
   pause(): void {
     if (!this.#stalled) this.due = Number.POSITIVE_INFINITY
-    this.#socket.pause()
+    this.#wire.pause()
   }
 
   resume(): void {
     if (!this.#tunnel && !this.#reader.done) this.#touch(this.#limits.bodyTimeout)
-    this.#socket.resume()
+    this.#wire.resume()
   }
 
   want(): void {
     if (!this.#wantsContinue) return
     this.#wantsContinue = false
-    this.#socket.write('HTTP/1.1 100 Continue\r\n\r\n', 'latin1')
+    this.#wire.write('HTTP/1.1 100 Continue\r\n\r\n')
     this.#set(this.#limits.bodyTimeout)
   }
 
@@ -228,7 +235,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   inform(status: number, reason: string, fields: Fields): void {
     if (!this.modern || this.#begun) return
     const skip = TAG.hop | TAG.length | TAG.coding
-    this.#socket.write(`${statusLine(status, reason)}${fields.write(skip)}\r\n`, 'latin1')
+    this.#wire.write(`${statusLine(status, reason)}${fields.write(skip)}\r\n`)
   }
 
   answer(exchange: EngineExchange, length: number): void {
@@ -282,16 +289,12 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
       // a backend's connection flushes when it has read all there is
       if (exchange.outbound === undefined) this.flush()
     } else {
-      const socket = this.#socket
-      socket.cork()
-      this.flush()
-      socket.write(piece)
-      if (chunked) socket.write('\r\n', 'latin1')
-      socket.uncork()
+      const out = this.#out
+      this.#out = ''
+      const more = out === '' ? this.#wire.writeBytes(piece) : this.#wire.writeAround(out, piece, chunked ? '\r\n' : '')
+      if (!more) this.#stall()
     }
-    if (!this.#socket.writableNeedDrain) return true
-    this.#stall()
-    return false
+    return !this.#stalled
   }
 
   end(trailers: Fields | undefined): void {
@@ -319,14 +322,14 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     if (this.#out === '') return
     const out = this.#out
     this.#out = ''
-    if (!this.#socket.write(out, 'latin1')) this.#stall()
+    if (!this.#wire.write(out)) this.#stall()
   }
 
   abort(): void {
     const exchange = this.#exchange
     // only a reset tells a reader until the end that this was not the end
-    if (this.#begun && this.#framing === 3) this.#socket.resetAndDestroy()
-    else this.#socket.destroy()
+    if (this.#begun && this.#framing === 3) this.#wire.socket.resetAndDestroy()
+    else this.#wire.destroy()
     if (exchange === undefined) return
     this.#exchange = undefined
     clientGone(exchange, exchange.failure ?? 'aborted')
@@ -341,23 +344,23 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     this.#tunnelFar = far
     this.due = Number.POSITIVE_INFINITY
     const head = `HTTP/1.1 101 Switching Protocols\r\n${headers.write(TAG.hop | TAG.length | TAG.coding)}`
-    this.#socket.write(`${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`, 'latin1')
+    this.#wire.write(`${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`)
     exchange.listener.context.counts.upgrades++
     if (first !== undefined && !this.send(first)) far.pause()
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined && !far.send(held)) this.#socket.pause()
-    else if (this.#socket.isPaused()) this.#socket.resume()
+    if (held !== undefined && !far.send(held)) this.#wire.pause()
+    else if (this.#wire.socket.isPaused()) this.#wire.resume()
     return this
   }
 
   send(piece: Buffer): boolean {
     if (this.#exchange !== undefined) this.#exchange.sent += piece.length
-    return this.#socket.write(piece)
+    return piece.length <= JOIN ? this.#wire.write(latin1(piece, 0, piece.length)) : this.#wire.writeBytes(piece)
   }
 
   finish(): void {
-    this.#socket.end()
+    this.#wire.end()
   }
 
   // --- between exchanges ---
@@ -365,7 +368,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   #next(): void {
     if (this.#reader.done) this.#idle()
     else this.#set(this.#limits.bodyTimeout)
-    if (this.#socket.isPaused()) this.#socket.resume()
+    if (this.#wire.socket.isPaused()) this.#wire.resume()
     const held = this.#held
     // while bytes are being processed, whoever does it goes on by itself
     if (this.#processing || held === undefined) {
@@ -373,11 +376,11 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
       return
     }
     this.#held = undefined
-    this.#process(held)
+    this.#process(held, held.length)
   }
 
   #idle(): void {
-    this.#set(this.#open.plan!.limits.idleTimeout)
+    this.#set(this.#open.plan.limits.idleTimeout)
   }
 
   /** Says our last, and reads on for a moment so that the client gets to read it. */
@@ -385,8 +388,8 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     if (this.#closing) return
     this.#closing = true
     this.#held = undefined
-    this.#socket.end()
-    if (this.#socket.isPaused()) this.#socket.resume()
+    this.#wire.end()
+    if (this.#wire.socket.isPaused()) this.#wire.resume()
     this.#set(LINGER)
   }
 
@@ -397,17 +400,14 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
       this.#exchange = undefined
       clientGone(exchange, `refused: ${refusal.reason}`)
       if (this.#begun) {
-        this.#socket.destroy()
+        this.#wire.destroy()
         return
       }
     }
     const words = STATUS_CODES[refusal.status] ?? 'Bad Request'
     const body = `${words}: ${refusal.reason}\n`
     const length = `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n`
-    this.#socket.write(
-      `${statusLine(refusal.status, words)}${dateLine()}${length}Connection: close\r\n\r\n${body}`,
-      'latin1',
-    )
+    this.#wire.write(`${statusLine(refusal.status, words)}${dateLine()}${length}Connection: close\r\n\r\n${body}`)
     this.#end()
   }
 
@@ -415,24 +415,24 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   #leave(): void {
     this.#closing = true
     this.#open.context.wheel.remove(this)
-    this.#socket.removeAllListeners()
+    this.#wire.socket.removeAllListeners()
     this.#open.left(this, this.#facts)
   }
 
   // --- the connection ends ---
 
-  #onEndOfStream(): void {
+  onEndOfStream(): void {
     if (this.#tunnel) {
       this.#tunnelFar?.finish()
       return
     }
     if (this.#closing) {
-      this.#socket.destroy()
+      this.#wire.destroy()
       return
     }
     const exchange = this.#exchange
     if (exchange === undefined) {
-      if (this.#waitsForHead) this.#socket.destroy()
+      if (this.#waitsForHead) this.#wire.destroy()
       else this.#end()
       return
     }
@@ -441,12 +441,16 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
       this.#halfClosed = true
       return
     }
-    this.#socket.destroy()
+    this.#wire.destroy()
     this.#exchange = undefined
     clientGone(exchange, 'client-gone')
   }
 
-  #onGone(): void {
+  onWireError(): void {
+    this.onGone()
+  }
+
+  onGone(): void {
     this.#closing = true
     this.#open.context.wheel.remove(this)
     const exchange = this.#exchange
@@ -461,7 +465,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     this.#open.left(this, this.#facts)
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     if (this.#tunnel) {
       this.#tunnelFar?.resume()
       return
@@ -496,13 +500,13 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   }
 
   expire(): void {
-    if (this.#closing || this.#stalled || this.#tunnel) this.#socket.destroy()
+    if (this.#closing || this.#stalled || this.#tunnel) this.#wire.destroy()
     else if (this.#exchange !== undefined) {
       if (this.#reader.done) return
-      if (this.#begun) this.#socket.destroy()
+      if (this.#begun) this.#wire.destroy()
       else this.#refuse(SLOW_BODY)
     } else if (this.#waitsForHead) this.#refuse(SLOW_HEAD)
-    else if (!this.#reader.done) this.#socket.destroy()
+    else if (!this.#reader.done) this.#wire.destroy()
     else this.#end()
   }
 }
@@ -517,12 +521,11 @@ const BARE_LF = Object.freeze(new Refusal(400, 'bare-lf'))
 const NO_METHOD = Object.freeze(new Refusal(400, 'request-line'))
 
 /** What can never become a good head, while it is not whole: nobody should have to wait for the timeout to learn it. */
-function earlyRefusal(bytes: Buffer, from: number): Refusal | undefined {
-  const first = bytes[from]
+function earlyRefusal(bytes: Buffer, from: number, length: number): Refusal | undefined {
+  const first = from < length ? bytes[from] : undefined
   // a TLS hello, a control character: this is not HTTP
-  if (first !== undefined && (first < 0x21 || first > 0x7e) && !(first === 13 && bytes.length - from === 1))
-    return NO_METHOD
-  for (let at = bytes.indexOf(10, from); at >= 0; at = bytes.indexOf(10, at + 1)) {
+  if (first !== undefined && (first < 0x21 || first > 0x7e) && !(first === 13 && length - from === 1)) return NO_METHOD
+  for (let at = bytes.indexOf(10, from); at >= 0 && at < length; at = bytes.indexOf(10, at + 1)) {
     if (at === 0 || bytes[at - 1] !== 13) return BARE_LF
   }
   return undefined
@@ -551,5 +554,3 @@ function dateLine(): string {
   }
   return date
 }
-
-export type { CompiledListener }

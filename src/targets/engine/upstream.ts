@@ -1,16 +1,17 @@
 /** One HTTP/1.1 connection to an endpoint: an exchange at a time goes out as text and comes back as an answer. */
-import net, { isIP } from 'node:net'
+import { isIP, type NetConnectOpts } from 'node:net'
 import tls from 'node:tls'
 import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
 import type { Fields } from '../../lib/http1/fields.ts'
-import { parseResponseHead, Refusal } from '../../lib/http1/head.ts'
-import { latin1 } from '../../lib/http1/latin1.ts'
+import { parseResponseHead, type Refusal, type ResponseHead } from '../../lib/http1/head.ts'
+import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import type { BodySink } from './body-flow.ts'
 import type { EngineExchange, Outbound, TunnelEnd } from './exchange.ts'
 import { answered, failedUpstream, type UpstreamFailure } from './forward.ts'
 import type { EndpointPool } from './pool.ts'
 import { checkIdentity } from './tls.ts'
 import { Deadline } from './wheel.ts'
+import { Wire, type WireUser } from './wire.ts'
 
 const HEAD_BYTES = 65_536
 const HEAD_LIMITS = { headerCount: 200 }
@@ -27,10 +28,10 @@ const BODY = 3
 const TUNNEL = 4
 const CLOSED = 5
 
-export class UpstreamConnection extends Deadline implements Outbound, BodySink, PieceSink, TunnelEnd {
+export class UpstreamConnection extends Deadline implements Outbound, BodySink, PieceSink, TunnelEnd, WireUser {
   readonly pool: EndpointPool
   readonly address: string
-  readonly #socket: net.Socket
+  readonly #wire: Wire
   readonly #reader = new BodyReader()
   #state = CONNECTING
   #connected = false
@@ -56,17 +57,17 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     this.address = pool.address
     const { host, port } = pool.endpoint
     const { security } = pool.backend
-    const where: net.NetConnectOpts = host.startsWith('unix:')
+    const where: NetConnectOpts = host.startsWith('unix:')
       ? { path: host.slice(5), allowHalfOpen: true }
       : { host, port, lookup: pool.context.resolver.lookup, noDelay: true, allowHalfOpen: true }
     pool.context.counts.upstreamConnects++
     if (security === undefined) {
-      this.#socket = net.connect(where)
-      this.#socket.on('connect', () => this.#onConnect())
+      this.#wire = Wire.connect(this, where)
+      this.#wire.socket.on('connect', () => this.#onConnect())
     } else {
       const dialled = host.startsWith('unix:') ? 'localhost' : host
       const serverName = security.serverName ?? (isIP(dialled) === 0 ? dialled : undefined)
-      this.#socket = tls.connect({
+      const socket = tls.connect({
         ...where,
         secureContext: security.context,
         rejectUnauthorized: security.reject,
@@ -74,14 +75,9 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
         ALPNProtocols: ['http/1.1'],
         checkServerIdentity: (_host, peer) => checkIdentity(security, dialled, peer),
       })
-      this.#socket.on('secureConnect', () => this.#onConnect())
+      this.#wire = Wire.over(() => this, socket)
+      socket.on('secureConnect', () => this.#onConnect())
     }
-    const socket = this.#socket
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('end', () => this.#onEndOfStream())
-    socket.on('drain', () => this.#onDrain())
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#onError(error))
-    socket.on('close', () => this.#onClose())
     pool.context.wheel.set(this, CONNECT_TIMEOUT, performance.now())
   }
 
@@ -113,7 +109,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     const { flow } = exchange.request
     if (flow === undefined) {
       this.#requestDone = true
-      this.#socket.write(head, 'latin1')
+      this.#wire.write(head)
       return
     }
     this.#requestDone = false
@@ -135,14 +131,12 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
       if (this.#chunked) this.#out += '\r\n'
       if (!this.#joining) this.#flush()
     } else {
-      const socket = this.#socket
-      socket.cork()
-      this.#flush()
-      socket.write(piece)
-      if (this.#chunked) socket.write('\r\n', 'latin1')
-      socket.uncork()
+      const out = this.#out
+      this.#out = ''
+      if (out === '') this.#wire.writeBytes(piece)
+      else this.#wire.writeAround(out, piece, this.#chunked ? '\r\n' : '')
     }
-    return !this.#socket.writableNeedDrain
+    return !this.#wire.stalled
   }
 
   end(trailers: Fields | undefined): void {
@@ -163,7 +157,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     if (this.#out === '') return
     const out = this.#out
     this.#out = ''
-    this.#socket.write(out, 'latin1')
+    this.#wire.write(out)
   }
 
   // --- what the exchange wants ---
@@ -175,11 +169,11 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
   }
 
   pause(): void {
-    this.#socket.pause()
+    this.#wire.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    this.#wire.resume()
   }
 
   destroy(): void {
@@ -187,7 +181,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     if (this.#state === IDLE) this.pool.forget(this)
     this.#state = CLOSED
     this.pool.context.wheel.remove(this)
-    this.#socket.destroy()
+    this.#wire.destroy()
   }
 
   // --- the answer ---
@@ -197,7 +191,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     if (exchange === undefined) return
     const { flow } = exchange.response
     if (flow !== undefined) flow.push(piece)
-    else if (!exchange.inbound.write(piece)) this.#socket.pause()
+    else if (!exchange.inbound.write(piece)) this.#wire.pause()
   }
 
   onEnd(trailers: Fields | undefined): void {
@@ -227,11 +221,11 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     this.#send(exchange, waiting.head, waiting.length, performance.now())
   }
 
-  #onData(chunk: Buffer): void {
+  onRead(buffer: Buffer, length: number): void {
     const exchange = this.#exchange
     if (this.#state === TUNNEL) {
       this.#touchTunnel()
-      if (this.#far?.send(chunk) === false) this.#socket.pause()
+      if (this.#far?.send(buffer.subarray(0, length)) === false) this.#wire.pause()
       return
     }
     if (exchange === undefined) {
@@ -240,78 +234,69 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
       return
     }
     this.#anyByte = true
+    let bytes = buffer
+    let end = length
     let at = 0
     if (this.#state === HEAD) {
-      at = this.#onHeadBytes(chunk, exchange)
+      if (this.#held !== undefined) {
+        bytes = Buffer.concat([this.#held, buffer.subarray(0, length)])
+        end = bytes.length
+        this.#held = undefined
+      }
+      at = this.#onHeadBytes(bytes, end, exchange)
       if (at < 0) return
     }
-    const bytes = this.#rest ?? chunk
-    this.#rest = undefined
     if (this.#state === BODY) {
       const idle = exchange.plan?.forward.timeouts?.idle ?? 0
       if (idle > 0) this.#arm(idle, performance.now())
-      if (at < bytes.length) at = this.#reader.feed(bytes, at, bytes.length, this)
+      if (at < end) at = this.#reader.feed(bytes, at, end, this)
       if (this.#exchange === exchange) exchange.inbound.flush()
     }
-    if (at < bytes.length && (this.#state === IDLE || this.#state === HEAD)) this.destroy()
+    if (at < end && (this.#state === IDLE || this.#state === HEAD)) this.destroy()
   }
 
-  /** The chunk with what was held before it, where a head came in pieces. */
-  #rest: Buffer | undefined
-
   /** Where the body begins; -1 where there is nothing more to do with these bytes. */
-  #onHeadBytes(chunk: Buffer, exchange: EngineExchange): number {
-    let bytes = chunk
-    if (this.#held !== undefined) {
-      bytes = Buffer.concat([this.#held, chunk])
-      this.#held = undefined
-      this.#rest = bytes
-    }
+  #onHeadBytes(bytes: Buffer, length: number, exchange: EngineExchange): number {
     let from = 0
     for (;;) {
-      const end = bytes.indexOf('\r\n\r\n', from, 'latin1')
+      const end = endOfHead(bytes, from, length)
       if (end < 0 || end - from > HEAD_BYTES) {
-        this.#rest = undefined
-        if (bytes.length - from > HEAD_BYTES) {
-          this.#fail('bad-answer', 'bad-answer: head-too-long')
-          return -1
-        }
-        this.#held = from === 0 && bytes !== chunk ? bytes : Buffer.from(bytes.subarray(from))
+        if (length - from > HEAD_BYTES) this.#fail('bad-answer', 'bad-answer: head-too-long')
+        else this.#held = Wire.keep(bytes.subarray(from, length))
         return -1
       }
-      const head = parseResponseHead(latin1(bytes, from, end + 4), HEAD_LIMITS)
-      from = end + 4
-      if (head instanceof Refusal) {
-        this.#rest = undefined
+      const head = parseResponseHead(latin1(bytes, from, end), HEAD_LIMITS)
+      from = end
+      if (head.kind === 'refusal') {
         this.#fail('bad-answer', `bad-answer: ${head.reason}`)
         return -1
       }
       if (head.status >= 200) {
-        this.#keepAlive = head.keepAlive
-        const none = head.status === 204 || head.status === 304 || exchange.request.method === 'HEAD'
-        const declared = none ? 0 : head.chunked ? -1 : head.length
-        if (!none && !head.chunked && head.length < 0) this.#keepAlive = false
-        if (this.#keepAlive) this.#readKeepAlive(head.fields)
-        this.#reader.start(none ? 0 : head.chunked ? 'chunked' : head.length < 0 ? 'close' : head.length, HEAD_LIMITS)
-        this.#state = BODY
-        if (this.#tryDue === Number.POSITIVE_INFINITY) this.due = Number.POSITIVE_INFINITY
-        this.pool.succeeded()
-        if (this.#reader.done) this.#release()
-        answered(exchange, this, head, declared)
+        this.#onHead(head, exchange)
         return from
       }
       if (head.status === 101) {
-        this.#rest = undefined
-        this.#upgrade(exchange, head.fields, from < bytes.length ? bytes.subarray(from) : undefined)
+        this.#upgrade(exchange, head.fields, from < length ? bytes.subarray(from, length) : undefined)
         return -1
       }
       // 100 was said by us already
       if (head.status !== 100 && exchange.inbound.modern) exchange.inbound.inform(head.status, head.reason, head.fields)
-      if (from === bytes.length) {
-        this.#rest = undefined
-        return -1
-      }
+      if (from === length) return -1
     }
+  }
+
+  #onHead(head: ResponseHead, exchange: EngineExchange): void {
+    const none = head.status === 204 || head.status === 304 || exchange.request.method === 'HEAD'
+    const declared = none ? 0 : head.chunked ? -1 : head.length
+    this.#keepAlive = head.keepAlive && (none || head.chunked || head.length >= 0)
+    if (this.#keepAlive) this.#readKeepAlive(head.fields)
+    this.#reader.start(none ? 0 : head.chunked ? 'chunked' : head.length < 0 ? 'close' : head.length, HEAD_LIMITS)
+    this.#state = BODY
+    if (this.#tryDue === Number.POSITIVE_INFINITY) this.due = Number.POSITIVE_INFINITY
+    this.pool.succeeded()
+    if (this.#reader.done) this.#release()
+    else if (declared < 0 || declared > JOIN) this.#wire.bulk(true)
+    answered(exchange, this, head, declared)
   }
 
   /** `Keep-Alive: timeout=5`: be gone a second before the server is. */
@@ -328,11 +313,12 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     if (exchange === undefined) return
     this.#exchange = undefined
     exchange.outbound = undefined
+    this.#wire.bulk(false)
     const reusable = this.#keepAlive && this.#requestDone
     if (!this.#requestDone) exchange.request.flow?.detach()
     if (reusable && this.pool.give(this)) {
       this.#state = IDLE
-      if (this.#socket.isPaused()) this.#socket.resume()
+      if (this.#wire.socket.isPaused()) this.#wire.resume()
       this.pool.context.wheel.set(this, this.#idleFor, performance.now())
       return
     }
@@ -366,7 +352,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
 
   // --- the connection ends ---
 
-  #onEndOfStream(): void {
+  onEndOfStream(): void {
     if (this.#state === TUNNEL) {
       this.#far?.finish()
       return
@@ -379,11 +365,11 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     this.#broken('closed')
   }
 
-  #onError(error: NodeJS.ErrnoException): void {
+  onWireError(error: NodeJS.ErrnoException): void {
     this.#broken(error.code ?? error.message)
   }
 
-  #onClose(): void {
+  onGone(): void {
     if (this.#state === TUNNEL) {
       const far = this.#far
       this.#far = undefined
@@ -406,7 +392,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     else this.#fail('reset', `reset: ${detail}`)
   }
 
-  #onDrain(): void {
+  onDrain(): void {
     if (this.#state === TUNNEL) this.#far?.resume()
     else this.#exchange?.request.flow?.resume()
   }
@@ -423,7 +409,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
   expire(): void {
     if (this.#state === TUNNEL) {
       this.#far?.destroy()
-      this.#socket.destroy()
+      this.#wire.destroy()
     } else if (this.#exchange === undefined) this.destroy()
     else if (!this.#connected) this.#fail('connect-timeout', 'connect: timeout')
     else this.#fail('timeout', this.#state === HEAD ? 'timeout: no answer' : 'timeout: answer broke off')
@@ -462,10 +448,10 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
 
   send(piece: Buffer): boolean {
     this.#touchTunnel()
-    return this.#socket.write(piece)
+    return piece.length <= JOIN ? this.#wire.write(latin1(piece, 0, piece.length)) : this.#wire.writeBytes(piece)
   }
 
   finish(): void {
-    this.#socket.end()
+    this.#wire.end()
   }
 }

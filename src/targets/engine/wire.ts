@@ -1,0 +1,318 @@
+/**
+ * A socket without the machinery of streams: bytes are read into memory that is used again, and written at once where
+ * the system takes them at once. What Node's streams do for each piece (an allocation of 64 KiB, a WriteWrap, three
+ * turns of nextTick) costs as much as our whole parser.
+ *
+ * Built on `onread`, which is documented, and, for writing, on the socket's handle, which is not: where a Node does not
+ * have it as expected (`raw` below), `Socket.write` is used. TLS always goes the documented way.
+ */
+import net, { type Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+
+export interface WireUser {
+  /** `buffer` holds `length` bytes of the client's, until this returns: see `Wire.keep`. */
+  onRead(buffer: Buffer, length: number): void
+  /** The other side has said its last. */
+  onEndOfStream(): void
+  /** After a write has said false. */
+  onDrain(): void
+  onWireError(error: NodeJS.ErrnoException): void
+  onGone(): void
+}
+
+/** Unsent bytes from which on a writer should wait. */
+const HIGH = 65_536
+const SIZE = 65_536
+
+/** All sockets read into this one: what is in it is used up before the next one reads. */
+const shared = Buffer.allocUnsafeSlow(SIZE)
+/** Buffers of bulk transfers that nobody uses now. */
+const spare: Buffer[] = []
+
+let reading: Wire | undefined
+
+export class Wire {
+  readonly socket: Socket
+  readonly #user: WireUser
+  #handle: RawHandle | undefined
+  #buffer: Buffer = shared
+  #bulk = false
+  /** Is the memory that was read into still being written from? */
+  #retained = false
+  #stalled = false
+
+  private constructor(user: WireUser, open: (onread: net.OnReadOpts) => Socket) {
+    this.#user = user
+    this.socket = open({
+      buffer: () => this.#nextBuffer(),
+      callback: (length) => {
+        reading = this
+        this.#user.onRead(this.#buffer, length)
+        reading = undefined
+        return true
+      },
+    } as net.OnReadOpts)
+    this.#listen()
+  }
+
+  /** A connection that is opened by us; writes must wait for 'connect'. */
+  static connect(user: WireUser, options: net.NetConnectOpts): Wire {
+    return new Wire(user, (onread) => net.connect({ ...options, onread }))
+  }
+
+  /** A handle that a server has accepted. */
+  static accept(user: (wire: Wire) => WireUser, handle: unknown): Wire {
+    const late = new LateUser()
+    const wire = new Wire(
+      late,
+      (onread) => new net.Socket({ handle, allowHalfOpen: true, onread } as unknown as net.SocketConstructorOpts),
+    )
+    late.user = user(wire)
+    return wire
+  }
+
+  /** A socket that exists: TLS, or a plain one of a Node that hides its handles. */
+  static over(user: (wire: Wire) => WireUser, socket: Socket): Wire {
+    const late = new LateUser()
+    const wire = new Wire(late, () => socket)
+    late.user = user(wire)
+    socket.on('data', (chunk: Buffer) => late.onRead(chunk, chunk.length))
+    return wire
+  }
+
+  /** Memory that stays as it is: a copy, where `piece` lies in memory that will be read into again. */
+  static keep(piece: Buffer): Buffer {
+    if (piece.buffer === shared.buffer) return Buffer.from(piece)
+    if (reading !== undefined && piece.buffer === reading.#buffer.buffer) reading.#retained = true
+    return piece
+  }
+
+  /** A long body is coming: read into memory of our own, which need not be copied to be written. */
+  bulk(on: boolean): void {
+    this.#bulk = on
+  }
+
+  /** Latin1. False: wait for onDrain. */
+  write(text: string): boolean {
+    const handle = this.#handle ?? this.#raw()
+    if (handle === undefined) return this.#writeSlowly(text)
+    request.handle = handle
+    const failed = handle.writeLatin1String(request, text)
+    return this.#written(handle, failed, undefined)
+  }
+
+  /** False: wait for onDrain. `piece` must stay as it is, unless it was just read. */
+  writeBytes(piece: Buffer): boolean {
+    const handle = this.#handle ?? this.#raw()
+    if (handle === undefined) return this.#writeSlowly(Wire.keep(piece))
+    const own = piece.buffer === shared.buffer ? Buffer.from(piece) : piece
+    request.handle = handle
+    const failed = handle.writeBuffer(request, own)
+    return this.#written(handle, failed, own)
+  }
+
+  /** Text, bytes and text in one write: a chunk with its frame. `piece` as for writeBytes. */
+  writeAround(before: string, piece: Buffer, after: string): boolean {
+    const handle = this.#handle ?? this.#raw()
+    if (handle === undefined) {
+      const { socket } = this
+      socket.cork()
+      if (before !== '') socket.write(before, 'latin1')
+      let more = this.#writeSlowly(Wire.keep(piece))
+      if (after !== '') more = this.#writeSlowly(after)
+      socket.uncork()
+      return more
+    }
+    const own = piece.buffer === shared.buffer ? Buffer.from(piece) : piece
+    request.handle = handle
+    const failed = handle.writev(request, [before, 'latin1', own, 'buffer', after, 'latin1'], false)
+    return this.#written(handle, failed, own)
+  }
+
+  get stalled(): boolean {
+    return this.#stalled
+  }
+
+  pause(): void {
+    this.socket.pause()
+  }
+
+  resume(): void {
+    this.socket.resume()
+  }
+
+  end(): void {
+    this.socket.end()
+  }
+
+  destroy(): void {
+    this.#handle = undefined
+    this.socket.destroy()
+  }
+
+  #written(handle: RawHandle, failed: number, piece: Buffer | undefined): boolean {
+    if (failed !== 0) {
+      this.socket.destroy(Object.assign(new Error(`write failed (${failed})`), { code: 'EPIPE' }))
+      return true
+    }
+    const waiting = handle.writeQueueSize
+    if (waiting === 0) return true
+    // the system did not take all of it: this request is in use until it has
+    const used = request
+    used.wire = this
+    used.piece = piece
+    request = createRequest()
+    if (piece !== undefined && reading !== undefined && piece.buffer === reading.#buffer.buffer)
+      reading.#retained = true
+    if (waiting <= HIGH) return true
+    this.#stalled = true
+    return false
+  }
+
+  #writeSlowly(what: string | Buffer): boolean {
+    const more = typeof what === 'string' ? this.socket.write(what, 'latin1') : this.socket.write(what)
+    if (!more) this.#stalled = true
+    return more
+  }
+
+  /** A write that had to wait is done. */
+  onWritten(status: number): void {
+    if (status < 0) {
+      this.socket.destroy()
+      return
+    }
+    if (!this.#stalled || (this.#handle?.writeQueueSize ?? 0) > 0) return
+    this.#stalled = false
+    this.#user.onDrain()
+  }
+
+  #raw(): RawHandle | undefined {
+    if (!raw || this.socket instanceof TLSSocket) return undefined
+    const handle = (this.socket as Socket & { readonly _handle?: RawHandle | null })._handle
+    if (handle === null || handle === undefined || typeof handle.writeQueueSize !== 'number') return undefined
+    return (this.#handle = handle)
+  }
+
+  #nextBuffer(): Buffer {
+    if (!this.#bulk) {
+      if (this.#buffer !== shared && !this.#retained && spare.length < 64) spare.push(this.#buffer)
+      this.#retained = false
+      return (this.#buffer = shared)
+    }
+    if (this.#buffer === shared || this.#retained) {
+      this.#retained = false
+      this.#buffer = spare.pop() ?? Buffer.allocUnsafeSlow(SIZE)
+    }
+    return this.#buffer
+  }
+
+  #listen(): void {
+    const { socket } = this
+    socket.on('end', () => this.#user.onEndOfStream())
+    socket.on('drain', () => {
+      if (!this.#stalled) return
+      this.#stalled = false
+      this.#user.onDrain()
+    })
+    socket.on('error', (error: NodeJS.ErrnoException) => this.#user.onWireError(error))
+    socket.on('close', () => {
+      this.#handle = undefined
+      this.#user.onGone()
+    })
+  }
+}
+
+/** Between the making of a wire and the making of its user, nothing can have been read. */
+class LateUser implements WireUser {
+  user: WireUser | undefined
+
+  onRead(buffer: Buffer, length: number): void {
+    this.user?.onRead(buffer, length)
+  }
+
+  onEndOfStream(): void {
+    this.user?.onEndOfStream()
+  }
+
+  onDrain(): void {
+    this.user?.onDrain()
+  }
+
+  onWireError(error: NodeJS.ErrnoException): void {
+    this.user?.onWireError(error)
+  }
+
+  onGone(): void {
+    this.user?.onGone()
+  }
+}
+
+// --- the handle ------------------------------------------------------------------------------------------------------
+
+interface RawHandle {
+  readonly writeQueueSize: number
+  writeLatin1String(request: WriteRequest, text: string): number
+  writeBuffer(request: WriteRequest, piece: Buffer): number
+  writev(request: WriteRequest, pieces: readonly (string | Buffer)[], allBuffers: boolean): number
+}
+
+interface WriteRequest {
+  handle: RawHandle | undefined
+  wire: Wire | undefined
+  piece: Buffer | undefined
+  oncomplete: (this: WriteRequest, status: number) => void
+}
+
+/** Node's own class of write requests, seen through a socket over a handle of ours; undefined where it looks otherwise. */
+const WriteWrap = findWriteWrap()
+
+/** May sockets be written to through their handles? */
+export const raw = WriteWrap !== undefined
+
+/** A write that the system takes at once does not touch its request: one serves all of those. */
+let request: WriteRequest = createRequest()
+
+function createRequest(): WriteRequest {
+  const made: WriteRequest = WriteWrap === undefined ? ({} as WriteRequest) : new WriteWrap()
+  made.handle = undefined
+  made.wire = undefined
+  made.piece = undefined
+  made.oncomplete = onComplete
+  return made
+}
+
+function onComplete(this: WriteRequest, status: number): void {
+  const { wire } = this
+  this.wire = undefined
+  this.handle = undefined
+  this.piece = undefined
+  wire?.onWritten(status)
+}
+
+function findWriteWrap(): (new () => WriteRequest) | undefined {
+  let found: (new () => WriteRequest) | undefined
+  const take = (given: WriteRequest): number => {
+    found = given.constructor as new () => WriteRequest
+    return 0
+  }
+  const fake = {
+    writeLatin1String: take,
+    writeUtf8String: take,
+    writeBuffer: take,
+    readStart: () => 0,
+    readStop: () => 0,
+    close: () => undefined,
+    getAsyncId: () => 0,
+    unref: () => undefined,
+    ref: () => undefined,
+  }
+  try {
+    const socket = new net.Socket({ handle: fake, readable: false } as unknown as net.SocketConstructorOpts)
+    socket.on('error', () => undefined)
+    socket.write('x', 'latin1')
+    return found?.name === 'WriteWrap' ? found : undefined
+  } catch {
+    // a Node that builds its sockets in another way: the documented way it is
+    return undefined
+  }
+}
