@@ -299,7 +299,10 @@ function responseUses(
     uses.push(use('rewrite-location', config, options, context))
   }
   // nearest to the backend: the others see the answer that was found at the end
-  if (settings['followRedirects'] === true) uses.push(use('follow-redirects', {}, options, context))
+  if (settings['followRedirects'] === true)
+    uses.push(
+      use('follow-redirects', addresses[0] === undefined ? {} : { base: addresses[0].origin }, options, context),
+    )
   return uses
 }
 
