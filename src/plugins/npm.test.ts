@@ -1,7 +1,9 @@
 /** Plugins and middleware that others wrote, from npm, unmodified. */
+import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { Step } from '../policies/policy.ts'
 import { npmInstall } from './testing/npm.ts'
@@ -15,6 +17,7 @@ beforeAll(async () => {
     'express-gateway-plugin-rewrite@1.3.0',
     'express-gateway-plugin-cookie-parser@1.1.4',
     'express-gateway-plugin-openapi3-mock-server@0.0.3',
+    'deasync@0.1.30',
     'compression@1',
     'morgan@1',
     'helmet@7',
@@ -31,6 +34,10 @@ beforeAll(async () => {
     'connect-timeout@1',
     'method-override@3',
   ])
+  // the deasync in the mock server's package is of 2017; the newer one beside it has binaries
+  rmSync(join(folder, 'node_modules/express-gateway-plugin-openapi3-mock-server/node_modules/deasync'), {
+    recursive: true,
+  })
 }, 300_000)
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -105,17 +112,17 @@ test('express-gateway-plugin-cookie-parser: its middleware runs in front; its mi
   expect([...plugins.counts]).toEqual([['gantry_plugin_failures_total{cookie-parser,uncaught}', 1]])
 })
 
-test('express-gateway-plugin-openapi3-mock-server: needs a native module that npm no longer builds by itself', async () => {
+test('express-gateway-plugin-openapi3-mock-server: its routes answer before every pipeline', async () => {
   writeFileSync(
     join(folder, 'api.yml'),
     'openapi: 3.0.0\npaths:\n  /pets:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              examples: { one: { value: { name: rex } } }\n',
   )
-  const plugins = await load({})
-  const diagnostics = await plugins.reload([wish('openapi3-mock-server', { definitionFile: join(folder, 'api.yml') })])
-  if (diagnostics.length === 0) {
-    const served = await run([plugins.host.gatewayRoutes as Step])
-    expect(await (await fetch(`${served.url}/pets`)).json()).toEqual({ name: 'rex' })
-  } else expect(diagnostics).toMatchObject([{ code: 'plugins/failed', message: expect.stringMatching(/deasync/) }])
+  const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 25_000, cwd: import.meta.dirname })
+  const answer = JSON.parse(stdout) as unknown
+  // deasync has binaries up to Node 22; beyond that the plugin fails on any gateway
+  if (Number(process.versions.node.split('.')[0]) > 22)
+    expect(answer).toMatchObject({ diagnostics: [{ code: 'plugins/failed' }], other: 200 })
+  else expect(answer).toEqual({ diagnostics: [], status: 200, body: '{"name":"rex"}', other: 200, seen: 1 })
 })
 
 test('compression', async () => {

@@ -29,14 +29,14 @@ export function resolveModule(wish: PluginWish, cwd = process.cwd()): string | u
   return undefined
 }
 
-/** Runs the module and gives what it exports: CommonJS, or an ES module's default export. */
-export async function loadModule(file: string): Promise<unknown> {
+/** Runs the module and gives what it exports: CommonJS at once, or the promise of an ES module. */
+export function loadModule(file: string): unknown {
   try {
     return createRequire(file)(file) as unknown
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ERR_REQUIRE_ESM' && code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error
-    return await import(pathToFileURL(file).href)
+    return import(pathToFileURL(file).href)
   }
 }
 

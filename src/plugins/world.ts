@@ -94,7 +94,7 @@ export async function loadWorld(
         complain('error', 'not-found', `Failed to load plugin ${name}: there is no such module`, hint)
         continue
       }
-      const manifest = manifestOf(await runAs(wish.name, () => loadModule(file)))
+      const manifest = manifestOf(await turn(wish.name, () => loadModule(file)))
       if (isNewer(manifest.version)) {
         complain(
           'warning',
@@ -109,7 +109,7 @@ export async function loadWorld(
       const wrong = manifest.schema === undefined ? undefined : compileCheck(manifest.schema)(settings)
       if (wrong !== undefined) throw new Error(`its settings are wrong: ${wrong}`)
       const context = makeContext(wish.name, settings, config, bus, options)
-      await runAs(wish.name, () => manifest.init(context))
+      await turn(wish.name, () => manifest.init(context))
       // nothing is taken over before the whole of it is known to be right
       const own = {
         policies: context.policies.map((policy) => register(wish.name, 'policy', policy)),
@@ -185,6 +185,22 @@ interface Registered<What> {
   readonly plugin: string
   readonly what: What
   readonly check: Check | undefined
+}
+
+/**
+ * In a turn of the event loop of its own, not in a promise's: plugins that wait by running the event loop themselves (deasync)
+ * would wait for ever for promises that cannot go on.
+ */
+function turn<T>(plugin: string, code: () => T | Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    setImmediate(() => {
+      try {
+        resolve(runAs(plugin, code))
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+  })
 }
 
 function manifestOf(exported: unknown): PluginManifest {
