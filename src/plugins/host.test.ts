@@ -90,15 +90,15 @@ test('a plugin that fails is left out, with a diagnostic; the others are there',
   )
   const heard = log('gantryFails')
   expect(plugins.diagnostics.map(({ severity, message }) => `${severity} ${message.split('\n')[0]}`)).toEqual([
-    'error Failed to load plugin ./plugins/throws: at load',
-    expect.stringMatching(/^error Failed to load plugin \.\/plugins\/syntax: Unexpected/),
-    'error Failed to load plugin ./plugins/noinit: it exports no manifest',
-    'error Failed to load plugin ./plugins/noversion: its manifest has no version such as 1.2.0',
-    'error Failed to load plugin ./plugins/initThrows: in init',
-    'error Failed to load plugin ./plugins/rejects: async init',
-    "error Failed to load plugin ./plugins/settings: its settings are wrong: must have required property 'must'",
-    'error Failed to load plugin ./plugins/nameless: it registers a policy without a name',
-    expect.stringMatching(/^error Failed to load plugin \.\/plugins\/badSchema: /),
+    'warning Failed to load plugin ./plugins/throws: at load',
+    expect.stringMatching(/^warning Failed to load plugin \.\/plugins\/syntax: Unexpected/),
+    'warning Failed to load plugin ./plugins/noinit: it exports no manifest',
+    'warning Failed to load plugin ./plugins/noversion: its manifest has no version such as 1.2.0',
+    'warning Failed to load plugin ./plugins/initThrows: in init',
+    'warning Failed to load plugin ./plugins/rejects: async init',
+    "warning Failed to load plugin ./plugins/settings: its settings are wrong: must have required property 'must'",
+    'warning Failed to load plugin ./plugins/nameless: it registers a policy without a name',
+    expect.stringMatching(/^warning Failed to load plugin \.\/plugins\/badSchema: /),
     'warning plugin ./plugins/newer is for version 2.0.0 of the contract; this is 1.2.0',
   ])
   expect(plugins.host.names).toEqual(['newer'])

@@ -78,26 +78,32 @@ export async function loadWorld(
 
   for (const wish of wishes) {
     const name = moduleName(wish)
-    const complain = (severity: 'error' | 'warning', code: string, message: string, hint?: string): void => {
+    // a warning, whatever happened: what needs the plugin fails closed on its own, and everything else is served
+    const complain = (code: string, message: string, hint?: string): void => {
       const origin = {
         source: 'express-gateway',
         object: `plugin ${wish.name}`,
         file: 'system.config.yml',
         field: `plugins.${wish.name}`,
       }
-      diagnostics.push({ code: `plugins/${code}`, severity, message, origin, ...(hint === undefined ? {} : { hint }) })
+      diagnostics.push({
+        code: `plugins/${code}`,
+        severity: 'warning',
+        message,
+        origin,
+        ...(hint === undefined ? {} : { hint }),
+      })
     }
     try {
       const file = resolveModule(wish)
       if (file === undefined) {
         const hint = name.startsWith('.') ? `no such file beside or above ${wish.from}` : `npm install ${name}`
-        complain('error', 'not-found', `Failed to load plugin ${name}: there is no such module`, hint)
+        complain('not-found', `Failed to load plugin ${name}: there is no such module`, hint)
         continue
       }
       const manifest = manifestOf(await turn(wish.name, () => loadModule(file)))
       if (isNewer(manifest.version)) {
         complain(
-          'warning',
           'newer',
           `plugin ${name} is for version ${manifest.version} of the contract; this is ${contractVersion.join('.')}`,
         )
@@ -134,7 +140,7 @@ export async function loadWorld(
       })
     } catch (error) {
       bus.forget(wish.name)
-      complain('error', 'failed', `Failed to load plugin ${name}: ${messageOf(error)}`)
+      complain('failed', `Failed to load plugin ${name}: ${messageOf(error)}`)
     }
   }
 
@@ -146,7 +152,7 @@ export async function loadWorld(
       } catch (error) {
         diagnostics.push({
           code: 'plugins/routes',
-          severity: 'error',
+          severity: 'warning',
           message: `plugin ${plugin} failed to add its routes: ${messageOf(error)}`,
           origin: { source: 'express-gateway', object: `plugin ${plugin}` },
         })

@@ -85,21 +85,22 @@ export function translateProxy(
     ? tlsSettings(context, settings, proxies, options)
     : undefined
   const targets = makeBackends(name, addresses, tls, proxies, context)
-  const paths = targets.map(({ url }) => pathUse(url, settings, options, context))
-  const [firstPath] = paths
-  const samePath = paths.every((use) => JSON.stringify(use.config) === JSON.stringify(firstPath?.config))
+  const perTarget = targets.map(({ url }) => [
+    pathUse(url, settings, options, context),
+    // nearest to the backend: the others see the answer that was found at the end
+    ...(settings['followRedirects'] === true ? [use('follow-redirects', { base: url.origin }, options, context)] : []),
+  ])
+  const [firstUses = []] = perTarget
+  const alike = perTarget.every((uses) => JSON.stringify(uses) === JSON.stringify(firstUses))
   const policies = [
     ...requestUses(settings, options, context),
-    ...(samePath && firstPath !== undefined ? [firstPath] : []),
     ...responseUses(settings, addresses, options, context),
+    ...(alike ? firstUses : []),
   ]
-  const backends: WeightedBackend[] = targets.map(({ id }, index) => {
-    const use = paths[index]
-    return {
-      target: { kind: 'backend', id },
-      ...(samePath || use === undefined ? {} : { policies: [use] }),
-    }
-  })
+  const backends: WeightedBackend[] = targets.map(({ id }, index) => ({
+    target: { kind: 'backend', id },
+    ...(alike ? {} : { policies: perTarget[index] ?? [] }),
+  }))
   const idle = smallest(milliseconds(settings['timeout']), milliseconds(settings['proxyTimeout']))
   const firstByte = milliseconds(settings['proxyTimeout'])
   const forward: Forward = {

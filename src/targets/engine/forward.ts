@@ -123,6 +123,9 @@ function writeRequest(exchange: EngineExchange, endpoint: EndpointPool, length: 
         added += `Content-Length: ${length}\r\n`
       }
     }
+  } else if ((request.method === 'DELETE' || request.method === 'OPTIONS') && !headers.tagged(TAG.length)) {
+    // backends have come to rely on it: Node's proxies always said so
+    added += 'Content-Length: 0\r\n'
   }
   if (request.upgrade !== undefined && forward.upgrade !== false) {
     added += `Connection: Upgrade\r\nUpgrade: ${request.upgrade}\r\n`
