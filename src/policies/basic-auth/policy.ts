@@ -9,7 +9,7 @@ import { equalSecrets } from '../shared/equal.ts'
 import { groupMembers } from '../shared/group.ts'
 import { Recent } from '../shared/recent.ts'
 import { authentication, milliseconds } from '../shared/schema.ts'
-import { then } from '../shared/soon.ts'
+import { whenKnown } from '../shared/soon.ts'
 
 export const config = z.strictObject({
   ...authentication,
@@ -64,10 +64,10 @@ function fromStore(context: CompileContext, remembered: Verify): Check {
   // a name that nobody has must cost what a wrong password costs, or the time would tell which names exist
   const nobody = (password: string): Promise<boolean> => identities.verifyPassword(unknownCredential, password)
   return (shown, exchange, verdict) =>
-    then(identities.consumer(shown.name, byName), (consumer): Soon<Outcome | undefined> => {
+    whenKnown(identities.consumer(shown.name, byName), (consumer): Soon<Outcome | undefined> => {
       const id = consumer?.id
       if (consumer === undefined || id === undefined) return nobody(shown.password).then(() => verdict.refuse(exchange))
-      return then(identities.credential('basic-auth', id), (credential): Soon<Outcome | undefined> => {
+      return whenKnown(identities.credential('basic-auth', id), (credential): Soon<Outcome | undefined> => {
         const hash = credential?.passwordHash
         if (credential === undefined || hash === undefined || !credential.isActive) {
           return nobody(shown.password).then(() => verdict.refuse(exchange))
@@ -75,7 +75,7 @@ function fromStore(context: CompileContext, remembered: Verify): Check {
         const verified = remembered(shown.name, shown.password, hash, () =>
           identities.verifyPassword(credential, shown.password),
         )
-        return then(verified, (right) =>
+        return whenKnown(verified, (right) =>
           right ? verdict.accept(exchange, consumer, credential.scopes) : verdict.refuse(exchange),
         )
       })
@@ -109,7 +109,7 @@ function fromGroup(group: string, context: CompileContext, remembered: Verify): 
     const verified = isHash(member.secret)
       ? remembered(shown.name, shown.password, member.secret, () => bcrypt.compare(shown.password, member.secret))
       : equalSecrets(member.secret, shown.password)
-    return then(verified, (right) =>
+    return whenKnown(verified, (right) =>
       right ? verdict.accept(exchange, consumer, member.scopes) : verdict.refuse(exchange),
     )
   }

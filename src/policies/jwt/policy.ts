@@ -8,7 +8,7 @@ import { cookieValue } from '../shared/cookie.ts'
 import { queryValues } from '../shared/query.ts'
 import { Recent } from '../shared/recent.ts'
 import { authentication, headerName, milliseconds, secret } from '../shared/schema.ts'
-import { then } from '../shared/soon.ts'
+import { whenKnown } from '../shared/soon.ts'
 import { type KeySet, keySet } from './jwks.ts'
 import { compileKey, type VerificationKey } from './keys.ts'
 import { type Claims, keyFits, parseToken, type ParsedToken, signatureHolds } from './verify.ts'
@@ -123,7 +123,7 @@ export const jwt: Policy<Config> = {
         if (now() < before.trustedUntil) return accept(before, exchange, verdict)
         known.delete(token)
       }
-      return then(verify(token), (verified) => {
+      return whenKnown(verify(token), (verified) => {
         if (verified === undefined) return verdict.refuse(exchange)
         if (now() < verified.until) known.set(token, verified)
         return accept(verified, exchange, verdict)
@@ -249,9 +249,9 @@ function identifier(config: Config, context: CompileContext): Identify {
     return ({ claims, scopes }, exchange, verdict) => {
       const subject = claims['sub']
       if (typeof subject !== 'string' || subject === '') return verdict.refuse(exchange)
-      return then(identities.credential('jwt', subject), (credential) => {
+      return whenKnown(identities.credential('jwt', subject), (credential) => {
         if (credential === undefined || !credential.isActive) return verdict.refuse(exchange)
-        return then(identities.consumer(credential.consumerId), (consumer) => {
+        return whenKnown(identities.consumer(credential.consumerId), (consumer) => {
           if (consumer === undefined) return verdict.refuse(exchange)
           const held = credential.scopes.length === 0 ? scopes : [...credential.scopes, ...scopes]
           return verdict.accept(exchange, consumer, held)
@@ -263,7 +263,7 @@ function identifier(config: Config, context: CompileContext): Identify {
   return ({ claims, scopes }, exchange, verdict) => {
     const id = claims[claim]
     if (typeof id !== 'string' || id === '') return verdict.refuse(exchange)
-    return then(identities.consumer(id), (consumer) =>
+    return whenKnown(identities.consumer(id), (consumer) =>
       consumer === undefined ? verdict.refuse(exchange) : verdict.accept(exchange, consumer, scopes),
     )
   }

@@ -8,7 +8,7 @@ import { equalSecrets } from '../shared/equal.ts'
 import { groupMembers } from '../shared/group.ts'
 import { queryValues } from '../shared/query.ts'
 import { authentication, headerName } from '../shared/schema.ts'
-import { then } from '../shared/soon.ts'
+import { whenKnown } from '../shared/soon.ts'
 
 export const config = z.strictObject({
   ...authentication,
@@ -83,12 +83,12 @@ function fromStore(context: CompileContext): LookUp {
     const colon = key.indexOf(':')
     if (colon === -1) return verdict.refuse(exchange)
     const secret = key.slice(colon + 1)
-    return then(identities.credential('key-auth', key.slice(0, colon)), (credential) => {
+    return whenKnown(identities.credential('key-auth', key.slice(0, colon)), (credential) => {
       if (credential === undefined || !credential.isActive || credential.keySecret === undefined) {
         return verdict.refuse(exchange)
       }
       if (!equalSecrets(credential.keySecret, secret)) return verdict.refuse(exchange)
-      return then(identities.consumer(credential.consumerId, byName), (consumer) =>
+      return whenKnown(identities.consumer(credential.consumerId, byName), (consumer) =>
         consumer === undefined ? verdict.refuse(exchange) : verdict.accept(exchange, consumer, credential.scopes),
       )
     })

@@ -7,7 +7,7 @@ import type { Soon } from '../services.ts'
 import { authenticate, consumerOf, scopesOf } from '../shared/authenticate.ts'
 import { bearerFinder } from '../shared/bearer.ts'
 import { authentication, bearerPlaces, milliseconds, secret } from '../shared/schema.ts'
-import { then } from '../shared/soon.ts'
+import { whenKnown } from '../shared/soon.ts'
 
 export const config = z.strictObject({
   ...authentication,
@@ -31,9 +31,9 @@ export const oauth2Introspect: Policy<Config> = {
     const find = bearerFinder(config.places)
     const introspect = cached(config, context)
     return authenticate(config, 401, (exchange, verdict) =>
-      then(find(exchange), (token) => {
+      whenKnown(find(exchange), (token) => {
         if (token === undefined || token === 'ambiguous') return verdict.refuse(exchange)
-        return then(introspect(token), (facts) => {
+        return whenKnown(introspect(token), (facts) => {
           const consumer = facts === undefined ? undefined : consumerOf(facts)
           if (facts === undefined || consumer === undefined) return verdict.refuse(exchange)
           return verdict.accept(exchange, consumer, scopesOf(facts, ['scope', 'scopes']))
@@ -61,7 +61,7 @@ function cached(config: Config, context: CompileContext): (token: string) => Soo
   }
   return (token) => {
     const key = `introspect:${createHash('sha256').update(`${config.endpoint} ${token}`).digest('base64url')}`
-    return then(config.remember === 0 ? undefined : cache.get(key), (text): Soon<Facts | undefined> => {
+    return whenKnown(config.remember === 0 ? undefined : cache.get(key), (text): Soon<Facts | undefined> => {
       if (text !== undefined) {
         const facts = JSON.parse(text) as Facts
         // a cache that keeps things for too long must not keep a token alive

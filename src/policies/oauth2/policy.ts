@@ -8,7 +8,7 @@ import type { Soon, TokenRecord } from '../services.ts'
 import { authenticate, type Verdict } from '../shared/authenticate.ts'
 import { bearerFinder } from '../shared/bearer.ts'
 import { authentication, bearerPlaces } from '../shared/schema.ts'
-import { then } from '../shared/soon.ts'
+import { whenKnown } from '../shared/soon.ts'
 
 export const config = z.strictObject({
   ...authentication,
@@ -29,9 +29,9 @@ export const oauth2: Policy<Config> = {
     const remove = config.authorization === 'remove'
 
     const check = (token: string, exchange: Exchange, verdict: Verdict): Soon<Outcome | undefined> =>
-      then(identities.accessToken(token), (record) => {
+      whenKnown(identities.accessToken(token), (record) => {
         if (record === undefined || record.expiresAt <= context.services.now()) return verdict.refuse(exchange)
-        return then(identities.consumer(record.consumerId), (consumer) => {
+        return whenKnown(identities.consumer(record.consumerId), (consumer) => {
           if (consumer === undefined) return verdict.refuse(exchange)
           const accept = (): Outcome | undefined => {
             // the token is ours, and no business of the backend's
@@ -40,12 +40,14 @@ export const oauth2: Policy<Config> = {
           }
           const userId = record.authenticatedUserId
           if (userId === undefined) return accept()
-          return then(identities.consumer(userId), (user) => (user === undefined ? verdict.refuse(exchange) : accept()))
+          return whenKnown(identities.consumer(userId), (user) =>
+            user === undefined ? verdict.refuse(exchange) : accept(),
+          )
         })
       })
 
     return authenticate(config, 401, (exchange, verdict) =>
-      then(find(exchange), (token) =>
+      whenKnown(find(exchange), (token) =>
         token === undefined || token === 'ambiguous' ? verdict.refuse(exchange) : check(token, exchange, verdict),
       ),
     )

@@ -11,7 +11,7 @@ import {
   unsupported,
 } from '../policy.ts'
 import type { CounterState, Soon } from '../services.ts'
-import { then } from '../shared/soon.ts'
+import { whenKnown } from '../shared/soon.ts'
 import { preferredType } from '../shared/accept.ts'
 import { headerName, milliseconds, status } from '../shared/schema.ts'
 
@@ -181,7 +181,7 @@ function giver(
     const failed = exchange.response.status >= 400
     const counts = config.count === 'successful' ? !failed : config.count === 'failed' && failed
     if (counts) return undefined
-    const result = then(counters.add(config.namespace + keyOf(exchange), config.window, -1), () => undefined)
+    const result = whenKnown(counters.add(config.namespace + keyOf(exchange), config.window, -1), () => undefined)
     return result instanceof Promise ? result : undefined
   }
 }

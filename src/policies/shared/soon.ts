@@ -1,6 +1,6 @@
 /** A value that is there, or the promise of one → what comes next, without a turn of the event loop where it is there. */
 import type { Soon } from '../services.ts'
 
-export function then<T, R>(value: Soon<T>, next: (value: T) => Soon<R>): Soon<R> {
+export function whenKnown<T, R>(value: Soon<T>, next: (value: T) => Soon<R>): Soon<R> {
   return value instanceof Promise ? value.then(next) : next(value)
 }
