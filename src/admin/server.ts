@@ -12,6 +12,8 @@ export interface AdminOptions {
   readonly address: string
   readonly port: number
   readonly token?: string
+  /** For endpoints that anybody may ask, such as a Pod's readiness: neither token nor loopback is required. */
+  readonly open?: true
   readonly handlers: readonly Handler[]
 }
 
@@ -27,7 +29,7 @@ export function isLoopback(address: string): boolean {
 
 /** Rejects when the port cannot be opened, and when the address is not loopback and there is no token. */
 export async function openAdmin(options: AdminOptions): Promise<AdminServer> {
-  if (!isLoopback(options.address) && options.token === undefined) {
+  if (!isLoopback(options.address) && options.token === undefined && options.open !== true) {
     throw new Error(`the admin API does not listen on ${options.address} without a token`)
   }
   const server = createServer((request, response) => {
@@ -72,6 +74,7 @@ async function handle(options: AdminOptions, request: IncomingMessage, response:
 
 /** Without a token only this machine's own programs may ask: no other Host (DNS rebinding), no web page (Origin). */
 function refuse(options: AdminOptions, request: IncomingMessage): ((response: ServerResponse) => void) | undefined {
+  if (options.open === true) return undefined
   if (options.token !== undefined) {
     const shown = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? ''
     if (sameText(shown, options.token)) return undefined

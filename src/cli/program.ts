@@ -1,5 +1,6 @@
 /** Arguments → a command that runs. The tree of commands, their flags and examples; each command's work is in its own file. */
 import { Command, CommanderError, Option } from 'commander'
+import type { DataPlaneOptions } from './commands/data-plane.ts'
 import { UsageError } from './load.ts'
 import type { Parts } from './parts.ts'
 import { writeError } from './print.ts'
@@ -131,6 +132,39 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
     .action(async (folder: string, options: { template: string }) => {
       const { init } = await import('./commands/init.ts')
       outcome.code = await init(parts, folder, options)
+    })
+
+  program
+    .command('data-plane')
+    .description('serve what a control plane says')
+    .addOption(
+      new Option('--control <URL>', 'wss://host:port of the control plane').env('GANTRY_CONTROL').makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--fleet <NAME>', 'whose part is served: namespace/gateway').env('GANTRY_FLEET').makeOptionMandatory(),
+    )
+    .addOption(
+      new Option('--token-file <FILE>', 'the token of this fleet').env('GANTRY_TOKEN_FILE').makeOptionMandatory(),
+    )
+    .addOption(new Option('--ca-file <FILE>', "the control plane's certificate authority, PEM").env('GANTRY_CA_FILE'))
+    .addOption(new Option('--name <NAME>', 'of this data plane (default: the host name)').env('GANTRY_NAME'))
+    .addOption(
+      new Option('--health-address <ADDRESS>', 'where /readyz, /healthz and /metrics listen')
+        .env('GANTRY_HEALTH_ADDRESS')
+        .default('127.0.0.1'),
+    )
+    .addOption(new Option('--health-port <PORT>', 'their port').env('GANTRY_HEALTH_PORT').default('19001'))
+    .addOption(
+      new Option('--grace <MS>', 'how long a stop waits for what is under way').env('GANTRY_GRACE').default('10000'),
+    )
+    .addOption(new Option('--log-level <LEVEL>', 'events at least this grave').env('GANTRY_LOG_LEVEL').default('info'))
+    .addHelpText(
+      'after',
+      examples(['gantry data-plane --control wss://gantry.gantry-system:19000 --fleet shop/web --token-file token']),
+    )
+    .action(async (options: DataPlaneOptions) => {
+      const { dataPlane } = await import('./commands/data-plane.ts')
+      outcome.code = await dataPlane(parts, options)
     })
 
   program
