@@ -41,7 +41,11 @@ export function applicationsOf(context: ConsumerContext) {
     list: (cursor: string, count: number) => pageOfObjects(store, keys.application(''), cursor, count),
 
     /** The user must exist; who does not know whether it does asks first. */
-    insert: async (properties: Readonly<Record<string, unknown>>, userId: string): Promise<ConsumerObject> => {
+    insert: async (
+      properties: Readonly<Record<string, unknown>>,
+      userId: string,
+      own = newId(),
+    ): Promise<ConsumerObject> => {
       const {
         userId: _user,
         id: _id,
@@ -53,7 +57,7 @@ export function applicationsOf(context: ConsumerContext) {
       const { name, ...rest } = models.applications.complete(said)
       if (typeof name !== 'string' || name === '') throw new ConsumerMistake('invalid', 'Invalid name')
       const time = timeText(now())
-      const application = { isActive: true, id: newId(), userId, name, ...rest, createdAt: time, updatedAt: time }
+      const application = { isActive: true, id: own, userId, name, ...rest, createdAt: time, updatedAt: time }
       // guarded by the index as it was seen: two that come at once do not both get the name
       for (let tries = 0; tries < 10; tries++) {
         const members = await store.members(keys.applicationName(name))
@@ -64,7 +68,11 @@ export function applicationsOf(context: ConsumerContext) {
             { kind: 'add-members', key: keys.applicationName(name), members: [application.id] },
             { kind: 'add-members', key: keys.userApplications(userId), members: [application.id] },
           ],
-          { present: [keys.user(userId)], members: [{ key: keys.applicationName(name), members }] },
+          {
+            present: [keys.user(userId)],
+            absent: [keys.application(own)],
+            members: [{ key: keys.applicationName(name), members }],
+          },
         )
         if (written) return application
         if ((await store.hash(keys.user(userId))) === undefined) {

@@ -27,19 +27,19 @@ export function usersOf(context: ConsumerContext) {
     findByNameOrId: async (nameOrId: string) => (await find(nameOrId)) ?? get(nameOrId),
     list: (cursor: string, count: number) => pageOfObjects(store, keys.user(''), cursor, count),
 
-    /** id, isActive and the times are ours to say, never the caller's. */
-    insert: async (properties: Readonly<Record<string, unknown>>): Promise<ConsumerObject> => {
+    /** id, isActive and the times are ours to say, never among the properties. */
+    insert: async (properties: Readonly<Record<string, unknown>>, own = newId()): Promise<ConsumerObject> => {
       const { id: _id, isActive: _active, createdAt: _created, updatedAt: _updated, ...said } = properties
       const { username, ...rest } = models.users.complete(said)
       if (typeof username !== 'string' || username === '') throw new ConsumerMistake('invalid', 'Invalid username')
       const time = timeText(now())
-      const user = { isActive: true, username, id: newId(), ...rest, createdAt: time, updatedAt: time }
+      const user = { isActive: true, username, id: own, ...rest, createdAt: time, updatedAt: time }
       const written = await store.write(
         [
           { kind: 'set-fields', key: keys.user(user.id), fields: fieldsOf(user) },
           { kind: 'add-members', key: keys.username(username), members: [user.id] },
         ],
-        { absent: [keys.username(username)] },
+        { absent: [keys.username(username), keys.user(own)] },
       )
       if (!written) throw new ConsumerMistake('exists', 'username already exists')
       return user

@@ -117,6 +117,9 @@ test('express-gateway-plugin-openapi3-mock-server: its routes answer before ever
     join(folder, 'api.yml'),
     'openapi: 3.0.0\npaths:\n  /pets:\n    get:\n      responses:\n        200:\n          content:\n            application/json:\n              examples: { one: { value: { name: rex } } }\n',
   )
+  const settings = JSON.stringify({ definitionFile: join(folder, 'api.yml') })
+  const program = join(import.meta.dirname, 'testing/ask.ts')
+  const words = ['--import', 'tsx', program, folder, 'openapi3-mock-server', settings, '/pets']
   const { stdout } = await promisify(execFile)(process.execPath, words, { timeout: 25_000, cwd: import.meta.dirname })
   const answer = JSON.parse(stdout) as unknown
   // deasync has binaries up to Node 22; beyond that the plugin fails on any gateway
