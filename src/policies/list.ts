@@ -16,6 +16,7 @@ import { keyAuth } from './key-auth/policy.ts'
 import { log } from './log/policy.ts'
 import { metricsLabel } from './metrics-label/policy.ts'
 import { mirror } from './mirror/policy.ts'
+import { normalRequest } from './normal-request/policy.ts'
 import { oauth2Introspect } from './oauth2-introspect/policy.ts'
 import { oauth2Server } from './oauth2-server/policy.ts'
 import { oauth2 } from './oauth2/policy.ts'
@@ -34,6 +35,7 @@ import { rewrite } from './rewrite/policy.ts'
 import { scopes } from './scopes/policy.ts'
 import { sharedKey } from './shared-key/policy.ts'
 import { stripIdentity } from './strip-identity/policy.ts'
+import { targetPath } from './target-path/policy.ts'
 import { urlRewrite } from './url-rewrite/policy.ts'
 
 export const policies: readonly AnyPolicy[] = [
@@ -52,8 +54,10 @@ export const policies: readonly AnyPolicy[] = [
   bodyLimit,
   allowOptions,
   // what is changed
+  normalRequest,
   headers,
   proxyPath,
+  targetPath,
   urlRewrite,
   rewrite,
   requestTransformer,

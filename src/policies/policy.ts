@@ -221,6 +221,10 @@ export interface NginxPiece {
   readonly location?: readonly NginxDirective[]
   readonly server?: readonly NginxDirective[]
   readonly http?: readonly NginxDirective[]
+  /** The directives rewrite nginx's own URI (`rewrite … break`): it is proxied to instead of `$gantry_target`. */
+  readonly uri?: 'rewritten'
+  /** Of a listener's policy: routes are matched on the path as nginx reads it, normalised; their paths are in normal form. */
+  readonly path?: 'decoded'
 }
 
 export interface Unsupported {
