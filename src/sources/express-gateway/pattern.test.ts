@@ -7,9 +7,8 @@ function matches(pattern: string, path: string): boolean {
   if (parsed.kind === 'bad') throw new Error(parsed.reason)
   const match = parsed.path
   const lower = path.toLowerCase()
-  switch (match?.kind) {
-    case undefined:
-      return true
+  if (match === undefined) return true
+  switch (match.kind) {
     case 'exact': {
       const value = match.value.toLowerCase()
       return lower === value || (match.optionalSlash === true && lower === `${value}/`)

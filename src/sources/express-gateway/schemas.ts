@@ -211,7 +211,7 @@ const pipeline: Schema = {
     policies: { type: 'array', items: { type: 'object' } },
     policy: { type: 'array', items: { type: 'object' } },
   },
-  anyOf: [{ required: ['policies'] }, { required: ['policy'] }],
+  required: ['policies'],
 }
 
 const listener: Schema = { type: 'object', properties: { port: { type: 'number' }, hostname: text } }
@@ -248,12 +248,13 @@ export const gatewaySchema: Schema = {
     },
     apiEndpoints: {
       type: ['object', 'null'],
-      additionalProperties: { anyOf: [apiEndpoint, { type: 'array', items: apiEndpoint }] },
+      additionalProperties: { ...apiEndpoint, type: ['object', 'array'], items: apiEndpoint },
     },
     apiEndpoint: { type: ['object', 'null'] },
     serviceEndpoints: { type: ['object', 'null'], additionalProperties: serviceEndpoint },
     policies: { type: ['array', 'null'], items: text },
-    pipelines: { anyOf: [{ type: 'object', additionalProperties: pipeline }, { type: ['array', 'null'] }] },
+    // a list of pipelines is the way of the first versions, and was never checked
+    pipelines: { type: ['object', 'array', 'null'], additionalProperties: pipeline },
     pipeline: { type: ['object', 'array', 'null'] },
   },
 }

@@ -10,7 +10,7 @@ import { nearestWord } from '../../lib/yaml/words.ts'
 import { complain, complainSystem, type Complaint, type Context } from './report.ts'
 import { translateRoutes } from './routes.ts'
 import { gatewaySchema, knownKeys, openKeys, systemSchema } from './schemas.ts'
-import { validate } from './validate.ts'
+import { validate, type Issue } from './validate.ts'
 import { oauth2ServerConfig } from './oauth2-server.ts'
 import { pluginsOf, translateWishes, withFiles, type Plugins } from './wishes.ts'
 import type { World } from './world.ts'
@@ -91,7 +91,8 @@ function validated(
   schema: Mapping,
   say: (context: Context, path: Path, complaint: Complaint) => void,
 ): Mapping | undefined {
-  const { value, issues } = validate(schema, document.value)
+  const { value, issues: all } = validate(schema, document.value)
+  const issues = all.filter((issue) => !isAliased(value, issue))
   for (const issue of issues) {
     say(context, issue.path, {
       code: 'schema',
@@ -100,6 +101,14 @@ function validated(
     })
   }
   return isMapping(value) && issues.length === 0 ? value : undefined
+}
+
+/** `policy` stands for `policies`. */
+function isAliased(value: unknown, { path, message }: Issue): boolean {
+  if (message !== "should have required property 'policies'") return false
+  let place: unknown = value
+  for (const part of path) place = isMapping(place) ? place[part] : undefined
+  return isMapping(place) && place['policy'] !== undefined
 }
 
 function pointer(path: Path): string {
