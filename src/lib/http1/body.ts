@@ -5,8 +5,8 @@ import { parseTrailers, Refusal } from './head.ts'
 import { latin1 } from './latin1.ts'
 
 export interface BodySink {
-  /** A view of the bytes just read: copy what is kept. */
-  onPiece(piece: Buffer): void
+  /** bytes[start, end) of what was just read: copy what is kept. */
+  onPiece(bytes: Buffer, start: number, end: number): void
   onEnd(trailers: Fields | undefined): void
   onRefusal(refusal: Refusal): void
 }
@@ -79,7 +79,7 @@ export class BodyReader {
           const size = Math.min(this.#left, end - at)
           this.#left -= size
           if (this.#left === 0) this.#state = DONE
-          sink.onPiece(at === 0 && size === buffer.length ? buffer : buffer.subarray(at, at + size))
+          sink.onPiece(buffer, at, at + size)
           at += size
           if (this.#left === 0) {
             sink.onEnd(undefined)
@@ -88,7 +88,7 @@ export class BodyReader {
           break
         }
         case UNTIL_CLOSE:
-          sink.onPiece(at === 0 && end === buffer.length ? buffer : buffer.subarray(at, end))
+          sink.onPiece(buffer, at, end)
           return end
         case SIZE: {
           const code = buffer[at]!
@@ -127,7 +127,7 @@ export class BodyReader {
           const size = Math.min(this.#left, end - at)
           this.#left -= size
           if (this.#left === 0) this.#state = DATA_CR
-          sink.onPiece(buffer.subarray(at, at + size))
+          sink.onPiece(buffer, at, at + size)
           at += size
           break
         }

@@ -103,8 +103,8 @@ function readByUs(bytes: Buffer, kind: 'request' | 'response'): Read[] {
     let trailed = false
     reader.start(none ? 0 : head.chunked ? 'chunked' : Math.max(0, head.length), limits)
     at = reader.feed(bytes, at, bytes.length, {
-      onPiece: (piece) => {
-        read.body += piece.toString('latin1')
+      onPiece: (piece, start, stop) => {
+        read.body += piece.toString('latin1', start, stop)
       },
       onEnd: (trailers) => {
         trailed = trailers !== undefined

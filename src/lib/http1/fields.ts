@@ -7,7 +7,7 @@ import { isToken, isValue } from './characters.ts'
 /** What the framing layer must know about a field without comparing names again. A bit each, so that writers can skip by mask. */
 export const TAG = {
   none: 0,
-  /** Connection, Keep-Alive, Proxy-Connection, TE, Upgrade: of one connection only. */
+  /** Connection, Proxy-Connection, TE, Upgrade: of one connection only. */
   hop: 1,
   host: 2,
   length: 4,
@@ -18,8 +18,13 @@ export const TAG = {
   forwarded: 32,
   date: 64,
   trailer: 128,
+  /** Keep-Alive: of one connection only, too. */
+  alive: 256,
   dead: 1 << 20,
 } as const
+
+/** All fields of one connection only. */
+export const HOP = TAG.hop | TAG.alive
 
 const STRIDE = 5
 const NAME_END = 1
@@ -30,27 +35,33 @@ const TAGS = 4
 export class Fields {
   /** The head as latin1. */
   readonly text: string
-  /** Five numbers a field: start of the line, end of the name, start and end of the value, tags. */
-  readonly spans: number[]
-  /** Where the line after the last field begins. */
+  /** Where the first line begins, and where the line after the last one does. */
+  readonly start: number
   readonly end: number
   /** Every tag that a field has, or has had. */
   tags: number
+  /** Of the fields with tags: start of the line, start of the next line, tags. Enough to write all of them without the others. */
+  readonly #marks: readonly number[]
+  /** Of every field: start of the line, end of the name, start and end of the value, tags. Made when somebody asks. */
+  #index: number[] | undefined
   #added: string[] | undefined
 
-  constructor(text = '', spans: number[] = [], end = 0, tags = 0) {
+  /** `text` from `start` to `end` holds good field lines; `marks` in their order. */
+  constructor(text = '', start = 0, end = 0, marks: readonly number[] = NONE, tags = 0) {
     this.text = text
-    this.spans = spans
+    this.start = start
     this.end = end
+    this.#marks = marks
     this.tags = tags
   }
 
   get(lowerName: string): string | undefined {
-    const { spans, text } = this
+    const { text } = this
+    const index = (this.#index ??= this.#makeIndex())
     let result: string | undefined
-    for (let at = 0; at < spans.length; at += STRIDE) {
-      if (spans[at + NAME_END]! - spans[at]! === lowerName.length && this.#is(at, lowerName)) {
-        const value = text.slice(spans[at + VALUE_START]!, spans[at + VALUE_END]!)
+    for (let at = 0; at < index.length; at += STRIDE) {
+      if (index[at + NAME_END]! - index[at]! === lowerName.length && this.#is(index, at, lowerName)) {
+        const value = text.slice(index[at + VALUE_START]!, index[at + VALUE_END]!)
         result = result === undefined ? value : result + separatorOf(lowerName) + value
       }
     }
@@ -68,9 +79,10 @@ export class Fields {
 
   all(lowerName: string): readonly string[] {
     const result: string[] = []
-    const { spans, text } = this
-    for (let at = 0; at < spans.length; at += STRIDE) {
-      if (this.#is(at, lowerName)) result.push(text.slice(spans[at + VALUE_START]!, spans[at + VALUE_END]!))
+    const { text } = this
+    const index = (this.#index ??= this.#makeIndex())
+    for (let at = 0; at < index.length; at += STRIDE) {
+      if (this.#is(index, at, lowerName)) result.push(text.slice(index[at + VALUE_START]!, index[at + VALUE_END]!))
     }
     const added = this.#added
     if (added !== undefined) {
@@ -80,8 +92,8 @@ export class Fields {
   }
 
   has(lowerName: string): boolean {
-    const { spans } = this
-    for (let at = 0; at < spans.length; at += STRIDE) if (this.#is(at, lowerName)) return true
+    const index = (this.#index ??= this.#makeIndex())
+    for (let at = 0; at < index.length; at += STRIDE) if (this.#is(index, at, lowerName)) return true
     const added = this.#added
     if (added !== undefined) {
       for (let at = 0; at < added.length; at += 3) if (added[at] === lowerName) return true
@@ -103,10 +115,10 @@ export class Fields {
 
   delete(name: string): void {
     const lower = name.toLowerCase()
-    const { spans } = this
-    for (let at = 0; at < spans.length; at += STRIDE) {
-      if (this.#is(at, lower)) {
-        spans[at + TAGS] = spans[at + TAGS]! | TAG.dead
+    const index = (this.#index ??= this.#makeIndex())
+    for (let at = 0; at < index.length; at += STRIDE) {
+      if (this.#is(index, at, lower)) {
+        index[at + TAGS] = index[at + TAGS]! | TAG.dead
         this.tags |= TAG.dead
       }
     }
@@ -116,32 +128,44 @@ export class Fields {
   }
 
   *[Symbol.iterator](): Iterator<readonly [name: string, value: string]> {
-    const { spans, text } = this
-    for (let at = 0; at < spans.length; at += STRIDE) {
-      if ((spans[at + TAGS]! & TAG.dead) !== 0) continue
-      yield [text.slice(spans[at], spans[at + NAME_END]), text.slice(spans[at + VALUE_START], spans[at + VALUE_END])]
+    const { text } = this
+    const index = (this.#index ??= this.#makeIndex())
+    for (let at = 0; at < index.length; at += STRIDE) {
+      if ((index[at + TAGS]! & TAG.dead) !== 0) continue
+      yield [text.slice(index[at], index[at + NAME_END]), text.slice(index[at + VALUE_START], index[at + VALUE_END])]
     }
     const added = this.#added ?? []
     for (let at = 0; at < added.length; at += 3) yield [added[at + 1]!, added[at + 2]!]
   }
 
-  /** All lines with their CRLF, without the fields whose tags are in `skip`; tags of added fields are computed. */
+  /** All lines with their CRLF, without the fields whose tags are in `skip`. */
   write(skip: number): string {
-    const { spans, text } = this
+    const { text } = this
     const without = skip | TAG.dead
     let result = ''
-    let run = -1
-    if ((this.tags & without) === 0) result = spans.length === 0 ? '' : text.slice(spans[0], this.end)
-    else
-      for (let at = 0; at < spans.length; at += STRIDE) {
-        if ((spans[at + TAGS]! & without) === 0) {
-          if (run < 0) run = spans[at]!
+    if ((this.tags & without) === 0) result = text.slice(this.start, this.end)
+    else if (this.#index === undefined) {
+      const marks = this.#marks
+      let from = this.start
+      for (let at = 0; at < marks.length; at += 3) {
+        if ((marks[at + 2]! & without) === 0) continue
+        if (marks[at]! > from) result += text.slice(from, marks[at])
+        from = marks[at + 1]!
+      }
+      if (from < this.end) result += text.slice(from, this.end)
+    } else {
+      const index = this.#index
+      let run = -1
+      for (let at = 0; at < index.length; at += STRIDE) {
+        if ((index[at + TAGS]! & without) === 0) {
+          if (run < 0) run = index[at]!
         } else if (run >= 0) {
-          result += text.slice(run, spans[at])
+          result += text.slice(run, index[at])
           run = -1
         }
       }
-    if (run >= 0) result += text.slice(run, this.end)
+      if (run >= 0) result += text.slice(run, this.end)
+    }
     const added = this.#added
     if (added !== undefined) {
       for (let at = 0; at < added.length; at += 3) {
@@ -152,12 +176,27 @@ export class Fields {
     return result
   }
 
+  /** The fields that were added, with their tags. */
+  eachAdded(visit: (lowerName: string, value: string, tags: number) => void): void {
+    const added = this.#added
+    if (added === undefined) return
+    for (let at = 0; at < added.length; at += 3) {
+      const lower = added[at]!
+      visit(lower, added[at + 2]!, tagOf(lower, 0, lower.length))
+    }
+  }
+
   /** Is a field with one of these tags alive? */
   tagged(tags: number): boolean {
-    const { spans } = this
     if ((this.tags & tags) === 0) return false
-    for (let at = TAGS; at < spans.length; at += STRIDE) {
-      if ((spans[at]! & tags) !== 0 && (spans[at]! & TAG.dead) === 0) return true
+    const index = this.#index
+    if (index === undefined) {
+      const marks = this.#marks
+      for (let at = 2; at < marks.length; at += 3) if ((marks[at]! & tags) !== 0) return true
+    } else {
+      for (let at = TAGS; at < index.length; at += STRIDE) {
+        if ((index[at]! & tags) !== 0 && (index[at]! & TAG.dead) === 0) return true
+      }
     }
     const added = this.#added
     if (added === undefined) return false
@@ -168,23 +207,41 @@ export class Fields {
     return false
   }
 
+  /** The lines are good: whoever made this has read them. */
+  #makeIndex(): number[] {
+    const { text, end } = this
+    const index: number[] = []
+    let at = this.start
+    while (at < end) {
+      const nameEnd = text.indexOf(':', at)
+      const lineEnd = text.indexOf('\r', nameEnd)
+      let from = nameEnd + 1
+      while (isSpace(text.charCodeAt(from))) from++
+      let to = lineEnd
+      while (to > from && isSpace(text.charCodeAt(to - 1))) to--
+      index.push(at, nameEnd, from, to, tagOf(text, at, nameEnd - at))
+      at = lineEnd + 2
+    }
+    return index
+  }
+
   #add(name: string, value: string): void {
     const lower = name.toLowerCase()
     this.tags |= tagOf(lower, 0, lower.length)
     ;(this.#added ??= []).push(lower, name, value)
   }
 
-  #is(at: number, lowerName: string): boolean {
-    const { spans, text } = this
-    const start = spans[at]!
-    if (spans[at + NAME_END]! - start !== lowerName.length || (spans[at + TAGS]! & TAG.dead) !== 0) return false
-    for (let index = 0; index < lowerName.length; index++) {
-      let code = text.charCodeAt(start + index)
-      if (code >= 65 && code <= 90) code |= 32
-      if (code !== lowerName.charCodeAt(index)) return false
-    }
-    return true
+  #is(index: readonly number[], at: number, lowerName: string): boolean {
+    const start = index[at]!
+    if (index[at + NAME_END]! - start !== lowerName.length || (index[at + TAGS]! & TAG.dead) !== 0) return false
+    return same(this.text, start, lowerName)
   }
+}
+
+const NONE: readonly number[] = Object.freeze([])
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09
 }
 
 /** The tags of the name that stands in `text` from `start` for `length` characters. Any case. */
@@ -203,7 +260,8 @@ export function tagOf(text: string, start: number, length: number): number {
       if (same(text, start, 'upgrade')) return TAG.hop
       return same(text, start, 'trailer') ? TAG.trailer : 0
     case 10:
-      return same(text, start, 'connection') || same(text, start, 'keep-alive') ? TAG.hop : 0
+      if (same(text, start, 'connection')) return TAG.hop
+      return same(text, start, 'keep-alive') ? TAG.alive : 0
     case 14:
       return same(text, start, 'content-length') ? TAG.length : 0
     case 15:
@@ -217,6 +275,49 @@ export function tagOf(text: string, start: number, length: number): number {
     default:
       return 0
   }
+}
+
+/** The same over bytes. */
+export function tagOfBytes(bytes: Uint8Array, start: number, length: number): number {
+  // by length first: most names are none of these
+  switch (length) {
+    case 2:
+      return sameBytes(bytes, start, 'te') ? TAG.hop : 0
+    case 4:
+      if (sameBytes(bytes, start, 'host')) return TAG.host
+      return sameBytes(bytes, start, 'date') ? TAG.date : 0
+    case 6:
+      return sameBytes(bytes, start, 'expect') ? TAG.expect : 0
+    case 7:
+      if (sameBytes(bytes, start, 'upgrade')) return TAG.hop
+      return sameBytes(bytes, start, 'trailer') ? TAG.trailer : 0
+    case 10:
+      if (sameBytes(bytes, start, 'connection')) return TAG.hop
+      return sameBytes(bytes, start, 'keep-alive') ? TAG.alive : 0
+    case 14:
+      return sameBytes(bytes, start, 'content-length') ? TAG.length : 0
+    case 15:
+      return sameBytes(bytes, start, 'x-forwarded-for') ? TAG.forwarded : 0
+    case 16:
+      if (sameBytes(bytes, start, 'proxy-connection')) return TAG.hop
+      return sameBytes(bytes, start, 'x-forwarded-host') || sameBytes(bytes, start, 'x-forwarded-port')
+        ? TAG.forwarded
+        : 0
+    case 17:
+      if (sameBytes(bytes, start, 'transfer-encoding')) return TAG.coding
+      return sameBytes(bytes, start, 'x-forwarded-proto') ? TAG.forwarded : 0
+    default:
+      return 0
+  }
+}
+
+export function sameBytes(bytes: Uint8Array, start: number, lower: string): boolean {
+  for (let at = 0; at < lower.length; at++) {
+    let code = bytes[start + at]!
+    if (code >= 65 && code <= 90) code |= 32
+    if (code !== lower.charCodeAt(at)) return false
+  }
+  return true
 }
 
 /** Does `lower` stand in `text` from `start`, in any case? */

@@ -176,8 +176,8 @@ describe('bodies', () => {
     const reader = new BodyReader()
     let result = ''
     const sink = {
-      onPiece: (piece: Buffer) => {
-        result += piece.toString('latin1')
+      onPiece: (bytes: Buffer, start: number, end: number) => {
+        result += bytes.toString('latin1', start, end)
       },
       onEnd: (trailers: Fields | undefined) => {
         result += `|end ${trailers === undefined ? '' : [...trailers].join(' ')}`

@@ -1,6 +1,7 @@
 /** The text of a head → its parts, or why it is refused (RFC 9112 §2–6). Pure. One reading or none. */
 import { TARGET, TOKEN, VALUE } from './characters.ts'
-import { Fields, same, TAG, tagOf } from './fields.ts'
+import { Fields, HOP, sameBytes, TAG, tagOf, tagOfBytes } from './fields.ts'
+import { latin1 } from './latin1.ts'
 import { hostOf, isPlainPath, splitAbsolute } from './target.ts'
 
 export interface HeadLimits {
@@ -87,35 +88,46 @@ export const PREFACE = Object.freeze(new Refusal(505, 'http2-preface'))
 
 /** `text`: latin1, from the first byte of the request line to the CRLF CRLF, included. */
 export function parseRequestHead(text: string, limits: HeadLimits): RequestHead | Refusal {
-  let at = 0
+  const bytes = Buffer.from(text, 'latin1')
+  return readRequestHead(bytes, 0, bytes.length, limits)
+}
+
+/** The same for bytes[from, end). Nothing of `bytes` is kept. */
+export function readRequestHead(bytes: Buffer, from: number, end: number, limits: HeadLimits): RequestHead | Refusal {
+  let at = from
   let code = 0
-  while (TOKEN[(code = text.charCodeAt(at))] === 1) at++
-  if (code !== 0x20 || at === 0 || at > 32) return BAD_LINE
-  const method = text.slice(0, at)
+  while (TOKEN[(code = bytes[at]!)] === 1) at++
+  if (code !== 0x20 || at === from || at - from > 32) return BAD_LINE
+  const methodSize = at - from
   const targetStart = ++at
-  while (TARGET[(code = text.charCodeAt(at))] === 1) at++
+  while (TARGET[(code = bytes[at]!)] === 1) at++
   if (code !== 0x20 || at === targetStart) return BAD_TARGET
   if (at - targetStart > limits.targetBytes) return LONG_TARGET
-  const originalTarget = text.slice(targetStart, at)
   // " HTTP/1.x" CRLF
   const lineEnd = at + 9
-  if (text.charCodeAt(lineEnd) !== 13 || text.charCodeAt(lineEnd + 1) !== 10) return BAD_VERSION
-  const minor = text.charCodeAt(lineEnd - 1) - 48
-  if (!text.startsWith(' HTTP/1.', at) || (minor !== 0 && minor !== 1)) {
+  if (bytes[lineEnd] !== 13 || bytes[lineEnd + 1] !== 10) return BAD_VERSION
+  const minor = bytes[lineEnd - 1]! - 48
+  const text = latin1(bytes, from, end)
+  if (!isVersion1(bytes, at + 1) || (minor !== 0 && minor !== 1)) {
     if (text.startsWith('PRI * HTTP/2.0\r\n')) return PREFACE
-    return /^ HTTP\/\d\.\d$/.test(text.slice(at, lineEnd)) ? OTHER_VERSION : BAD_VERSION
+    return /^ HTTP\/\d\.\d$/.test(text.slice(at - from, lineEnd - from)) ? OTHER_VERSION : BAD_VERSION
   }
+  const method = isGet(bytes, from) ? 'GET' : text.slice(0, methodSize)
+  const originalTarget =
+    at - targetStart === 1 && bytes[targetStart] === 0x2f ? '/' : text.slice(methodSize + 1, at - from)
 
-  const framing = parseFields(text, lineEnd + 2, limits.headerCount, minor)
-  if (framing instanceof Refusal) return framing
+  const framing = readFields(bytes, from, lineEnd + 2, end, text, limits.headerCount, minor)
+  if (framing.kind === 'refusal') return framing
 
   let target = originalTarget
   let authority = framing.host
   if (framing.hosts > 1 || (framing.hosts === 0 && minor === 1)) return NO_HOST
   let host = ''
   if (authority !== undefined) {
-    const name = hostOf(authority)
+    const name = authority === lastAuthority ? lastHost : hostOf(authority)
     if (name === undefined) return BAD_HOST
+    lastAuthority = authority
+    lastHost = name
     host = name
   }
   let pathEnd: number
@@ -165,24 +177,56 @@ export function parseRequestHead(text: string, limits: HeadLimits): RequestHead 
   }
 }
 
+/** The host that came last, read: most requests are for the one before's. */
+let lastAuthority = ''
+let lastHost: string | undefined
+
+function isVersion1(bytes: Buffer, at: number): boolean {
+  return (
+    bytes[at] === 72 &&
+    bytes[at + 1] === 84 &&
+    bytes[at + 2] === 84 &&
+    bytes[at + 3] === 80 &&
+    bytes[at + 4] === 47 &&
+    bytes[at + 5] === 49 &&
+    bytes[at + 6] === 46
+  )
+}
+
+function isGet(bytes: Buffer, at: number): boolean {
+  return bytes[at] === 71 && bytes[at + 1] === 69 && bytes[at + 2] === 84 && bytes[at + 3] === 32
+}
+
 /** `text`: latin1, from the first byte of the status line to the CRLF CRLF, included. Refusals have status 400; callers say 502. */
 export function parseResponseHead(text: string, limits: { readonly headerCount: number }): ResponseHead | Refusal {
-  const minor = text.charCodeAt(7) - 48
-  if (!text.startsWith('HTTP/1.') || (minor !== 0 && minor !== 1) || text.charCodeAt(8) !== 0x20) return BAD_STATUS
-  const hundreds = text.charCodeAt(9) - 48
-  const tens = text.charCodeAt(10) - 48
-  const ones = text.charCodeAt(11) - 48
-  if (hundreds < 1 || hundreds > 5 || tens < 0 || tens > 9 || !(ones >= 0 && ones <= 9)) return BAD_STATUS
-  let at = 12
+  const bytes = Buffer.from(text, 'latin1')
+  return readResponseHead(bytes, 0, bytes.length, limits)
+}
+
+/** The same for bytes[from, end). Nothing of `bytes` is kept. */
+export function readResponseHead(
+  bytes: Buffer,
+  from: number,
+  end: number,
+  limits: { readonly headerCount: number },
+): ResponseHead | Refusal {
+  const minor = bytes[from + 7]! - 48
+  if (!isVersion1(bytes, from) || (minor !== 0 && minor !== 1) || bytes[from + 8] !== 0x20) return BAD_STATUS
+  const hundreds = bytes[from + 9]! - 48
+  const tens = bytes[from + 10]! - 48
+  const ones = bytes[from + 11]! - 48
+  if (!(hundreds >= 1 && hundreds <= 5 && tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9)) return BAD_STATUS
+  let at = from + 12
+  const text = latin1(bytes, from, end)
   let reason = ''
-  if (text.charCodeAt(12) === 0x20) {
-    at = 13
-    while (VALUE[text.charCodeAt(at)] === 1) at++
-    reason = text.slice(13, at)
+  if (bytes[at] === 0x20) {
+    at++
+    while (VALUE[bytes[at]!] === 1) at++
+    reason = at - from === 15 && bytes[at - 2] === 79 && bytes[at - 1] === 75 ? 'OK' : text.slice(13, at - from)
   }
-  if (text.charCodeAt(at) !== 13 || text.charCodeAt(at + 1) !== 10) return BAD_STATUS
-  const framing = parseFields(text, at + 2, limits.headerCount, minor)
-  if (framing instanceof Refusal) return framing
+  if (bytes[at] !== 13 || bytes[at + 1] !== 10) return BAD_STATUS
+  const framing = readFields(bytes, from, at + 2, end, text, limits.headerCount, minor)
+  if (framing.kind === 'refusal') return framing
   return {
     kind: 'response',
     status: hundreds * 100 + tens * 10 + ones,
@@ -198,13 +242,15 @@ export function parseResponseHead(text: string, limits: { readonly headerCount: 
 
 /** The trailer section with its last CRLF. Fields that would frame, route or authorise are refused (RFC 9110 §6.5.1). */
 export function parseTrailers(text: string, limits: { readonly headerCount: number }): Fields | Refusal {
-  const framing = parseFields(text, 0, limits.headerCount, 1)
-  if (framing instanceof Refusal) return framing
-  if (framing.fields.tagged(TAG.hop | TAG.host | TAG.length | TAG.coding | TAG.expect | TAG.trailer | TAG.forwarded)) {
+  const bytes = Buffer.from(text, 'latin1')
+  const framing = readFields(bytes, 0, 0, bytes.length, text, limits.headerCount, 1)
+  if (framing.kind === 'refusal') return framing
+  const { fields } = framing
+  if (fields.tagged(HOP | TAG.host | TAG.length | TAG.coding | TAG.expect | TAG.trailer | TAG.forwarded)) {
     return BAD_TRAILER
   }
-  for (const name of FORBIDDEN_TRAILERS) if (framing.fields.has(name)) return BAD_TRAILER
-  return framing.fields
+  for (const name of FORBIDDEN_TRAILERS) if (fields.has(name)) return BAD_TRAILER
+  return fields
 }
 
 const BAD_TRAILER = bad('trailer')
@@ -218,6 +264,7 @@ const FORBIDDEN_TRAILERS = [
 ]
 
 interface Framing {
+  readonly kind: 'framing'
   fields: Fields
   length: number
   chunked: boolean
@@ -231,139 +278,155 @@ interface Framing {
   trailers: boolean
 }
 
-function parseFields(text: string, start: number, most: number, minor: number): Framing | Refusal {
-  const spans: number[] = []
+/** One for all heads: what is read from it is copied before the next one is read. */
+const read: Framing = {
+  kind: 'framing',
+  fields: new Fields(),
+  length: -1,
+  chunked: false,
+  host: undefined,
+  hosts: 0,
+  close: false,
+  keepAlive: false,
+  upgrading: false,
+  expects: 0,
+  expect: '',
+  trailers: false,
+}
+
+/** Field lines from bytes[start] to the empty line that ends at `end`; `text` is bytes[from, end). */
+function readFields(
+  bytes: Buffer,
+  from: number,
+  start: number,
+  end: number,
+  text: string,
+  most: number,
+  minor: number,
+): Framing | Refusal {
+  const marks: number[] = []
   let at = start
   let count = 0
   let length = -1
   let codings = 0
-  let host: string | undefined
-  let hosts = 0
-  let close = false
-  let keepAlive = false
-  let upgrading = false
   let options: string[] | undefined
-  let expects = 0
-  let expect = ''
-  let trailers = false
   let tags = 0
+  read.host = undefined
+  read.hosts = 0
+  read.close = false
+  read.keepAlive = false
+  read.upgrading = false
+  read.expects = 0
+  read.expect = ''
+  read.trailers = false
   for (;;) {
-    const first = text.charCodeAt(at)
+    const first = bytes[at]!
     if (first === 13) break
     const nameStart = at
-    while (TOKEN[text.charCodeAt(at)] === 1) at++
-    if (text.charCodeAt(at) !== 0x3a || at === nameStart) {
-      return first === 0x20 || first === 0x09 ? FOLDED : BAD_FIELD_NAME
-    }
+    while (TOKEN[bytes[at]!] === 1) at++
+    if (bytes[at] !== 0x3a || at === nameStart) return first === 0x20 || first === 0x09 ? FOLDED : BAD_FIELD_NAME
     if (++count > most) return MANY_FIELDS
     const nameEnd = at++
-    let code = text.charCodeAt(at)
-    while (code === 0x20 || code === 0x09) code = text.charCodeAt(++at)
+    let code = bytes[at]!
+    while (code === 0x20 || code === 0x09) code = bytes[++at]!
     const valueStart = at
-    while (VALUE[code] === 1) code = text.charCodeAt(++at)
-    if (code !== 13 || text.charCodeAt(at + 1) !== 10) return BAD_FIELD_VALUE
-    let valueEnd = at
-    while (valueEnd > valueStart && ((code = text.charCodeAt(valueEnd - 1)) === 0x20 || code === 0x09)) valueEnd--
+    while (VALUE[code] === 1) code = bytes[++at]!
+    if (code !== 13 || bytes[at + 1] !== 10) return BAD_FIELD_VALUE
+    const lineEnd = at
     at += 2
     const size = nameEnd - nameStart
-    const tag = tagOf(text, nameStart, size)
-    spans.push(nameStart, nameEnd, valueStart, valueEnd, tag)
+    const tag = tagOfBytes(bytes, nameStart, size)
     if (tag === 0) {
       // a CGI-like backend would read these as the framing fields
-      if ((size === 14 || size === 17) && isDisguised(text, nameStart, size)) return DISGUISED
+      if ((size === 14 || size === 17) && isDisguised(bytes, nameStart, size)) return DISGUISED
       continue
     }
+    marks.push(nameStart - from, at - from, tag)
     tags |= tag
+    if (tag === TAG.date || tag === TAG.forwarded || tag === TAG.trailer || tag === TAG.alive) continue
+    let valueEnd = lineEnd
+    while (valueEnd > valueStart && ((code = bytes[valueEnd - 1]!) === 0x20 || code === 0x09)) valueEnd--
     switch (tag) {
       case TAG.length: {
         if (length >= 0) return BAD_LENGTH
-        length = digits(text, valueStart, valueEnd)
+        length = digits(bytes, valueStart, valueEnd)
         // llhttp takes no tab behind a length or a coding, others do
-        if (length < 0 || tabBetween(text, valueEnd, at)) return BAD_LENGTH
+        if (length < 0 || tabBetween(bytes, valueEnd, lineEnd)) return BAD_LENGTH
         break
       }
       case TAG.coding: {
         if (++codings > 1) return BAD_CODING
-        if (valueEnd - valueStart !== 7 || !same(text, valueStart, 'chunked') || tabBetween(text, valueEnd, at)) {
-          return valueEnd === valueStart || /chunked|^identity$/i.test(text.slice(valueStart, valueEnd))
-            ? BAD_CODING
-            : OTHER_CODING
+        const value = text.slice(valueStart - from, valueEnd - from)
+        if (value.toLowerCase() !== 'chunked' || tabBetween(bytes, valueEnd, lineEnd)) {
+          return value === '' || /chunked|^identity$/i.test(value) ? BAD_CODING : OTHER_CODING
         }
         break
       }
       case TAG.host:
-        hosts++
-        host = text.slice(valueStart, valueEnd)
+        read.hosts++
+        read.host = text.slice(valueStart - from, valueEnd - from)
         break
       case TAG.expect:
-        expects++
-        expect = text.slice(valueStart, valueEnd)
+        read.expects++
+        read.expect = text.slice(valueStart - from, valueEnd - from)
         break
       case TAG.hop:
-        if (size === 10 && (text.charCodeAt(nameStart) | 32) === 99) {
+        if (size === 10) {
           const valueSize = valueEnd - valueStart
-          if (valueSize === 10 && same(text, valueStart, 'keep-alive')) keepAlive = true
-          else if (valueSize === 5 && same(text, valueStart, 'close')) close = true
-          else (options ??= []).push(text.slice(valueStart, valueEnd))
+          if (valueSize === 10 && sameBytes(bytes, valueStart, 'keep-alive')) read.keepAlive = true
+          else if (valueSize === 5 && sameBytes(bytes, valueStart, 'close')) read.close = true
+          else (options ??= []).push(text.slice(valueStart - from, valueEnd - from))
         } else if (size === 2) {
-          trailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|;|$)/i.test(text.slice(valueStart, valueEnd))
+          read.trailers ||= TRAILERS.test(text.slice(valueStart - from, valueEnd - from))
         }
         break
     }
   }
-  if (text.charCodeAt(at + 1) !== 10 || at + 2 !== text.length) return BAD_FIELD_NAME
+  if (bytes[at + 1] !== 10 || at + 2 !== end) return BAD_FIELD_NAME
   if (codings > 0) {
     if (length >= 0) return TWO_LENGTHS
     // RFC 9112 §6.1: chunked in a message of 1.0 means that somebody on the way did not understand it
     if (minor === 0) return BAD_CODING
   }
-  const fields = new Fields(text, spans, at, tags)
+  const fields = new Fields(text, start - from, at - from, marks, tags)
   if (options !== undefined) {
     for (const option of options.join(',').split(',')) {
       const name = option.replaceAll(/^[ \t]+|[ \t]+$/g, '').toLowerCase()
       if (name === '') continue
-      if (name === 'close') close = true
-      else if (name === 'keep-alive') keepAlive = true
-      else if (name === 'upgrade') upgrading = true
+      if (name === 'close') read.close = true
+      else if (name === 'keep-alive') read.keepAlive = true
+      else if (name === 'upgrade') read.upgrading = true
       else if (!isOption(name)) return BAD_CONNECTION
       else if (name !== 'te') fields.delete(name)
     }
   }
-  return {
-    fields,
-    length,
-    chunked: codings > 0,
-    host,
-    hosts,
-    close,
-    keepAlive,
-    upgrading,
-    expects,
-    expect,
-    trailers,
-  }
+  read.fields = fields
+  read.length = length
+  read.chunked = codings > 0
+  return read
 }
 
-function tabBetween(text: string, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (text.charCodeAt(at) === 0x09) return true
+const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|;|$)/i
+
+function tabBetween(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === 0x09) return true
   return false
 }
 
 /** 1 to 15 digits and nothing else; -1 otherwise. */
-function digits(text: string, start: number, end: number): number {
+function digits(bytes: Buffer, start: number, end: number): number {
   if (end === start || end - start > 15) return -1
   let value = 0
   for (let at = start; at < end; at++) {
-    const digit = text.charCodeAt(at) - 48
+    const digit = bytes[at]! - 48
     if (digit < 0 || digit > 9) return -1
     value = value * 10 + digit
   }
   return value
 }
 
-function isDisguised(text: string, start: number, size: number): boolean {
-  const name = text.slice(start, start + size).toLowerCase()
-  return name === 'content_length' || name === 'transfer_encoding'
+function isDisguised(bytes: Buffer, start: number, size: number): boolean {
+  return size === 14 ? sameBytes(bytes, start, 'content_length') : sameBytes(bytes, start, 'transfer_encoding')
 }
 
 /** A token that does not name a field without which the message would mean something else. */

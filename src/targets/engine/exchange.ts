@@ -18,6 +18,8 @@ export interface Inbound extends BodySink, BodySource {
   inform(status: number, reason: string, fields: Fields): void
   /** The head of the answer; may wait for the first `write`, `end` or `flush`. `length`: bytes, or -1 where the end will tell. */
   answer(exchange: EngineExchange, length: number): void
+  /** A piece, bytes[start, end); the caller flushes when it has no more for now. */
+  writeRange(bytes: Buffer, start: number, end: number): boolean
   /** What waits goes out. */
   flush(): void
   /** No well-formed answer is possible any more: cut it off so that nobody takes it for whole. */

@@ -1,6 +1,6 @@
 /** An exchange → a backend: which endpoint, what text, what to do when it fails. Knows no protocol of the client's. */
 import { STATUS_CODES } from 'node:http'
-import { Fields, TAG } from '../../lib/http1/fields.ts'
+import { Fields, HOP, TAG } from '../../lib/http1/fields.ts'
 import type { ResponseHead } from '../../lib/http1/head.ts'
 import type { Forward } from '../../model/model.ts'
 import type { CompiledStep } from './compile.ts'
@@ -37,10 +37,7 @@ const KEEP = 65_536
 export function forward(exchange: EngineExchange, plan: ForwardPlan): void {
   exchange.plan = plan
   const request = plan.forward.timeouts?.request ?? 0
-  if (request > 0 && exchange.limit === undefined) {
-    exchange.limit = new ExchangeLimit(exchange)
-    exchange.listener.context.wheel.set(exchange.limit, request, exchange.begun)
-  }
+  if (request > 0) limitExchange(exchange, request)
   const index = plan.picker.next()
   if (index < 0) {
     refuse(exchange, plan.forward.emptyStatus ?? 500, 'no-backend')
@@ -56,6 +53,14 @@ export function forward(exchange: EngineExchange, plan: ForwardPlan): void {
     return
   }
   dispatch(exchange)
+}
+
+/** `ms`: for the whole exchange, from its begin. An earlier limit holds. */
+export function limitExchange(exchange: EngineExchange, ms: number): void {
+  exchange.limit ??= new ExchangeLimit(exchange)
+  if (exchange.limit.due > exchange.begun + ms) {
+    exchange.listener.context.wheel.set(exchange.limit, ms, exchange.begun)
+  }
 }
 
 /** After the backend's own policies. */
@@ -93,7 +98,7 @@ function writeRequest(exchange: EngineExchange, endpoint: EndpointPool, length: 
   const { forward } = exchange.plan!
   const { headers } = request
   const mode = forward.forwarded ?? 'replace'
-  let skip = TAG.hop | TAG.coding | TAG.expect
+  let skip = HOP | TAG.coding | TAG.expect
   let added = ''
   const host = forward.host
   if (host === undefined || host.kind === 'keep') {

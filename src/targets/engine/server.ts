@@ -2,8 +2,8 @@
 import { STATUS_CODES } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
-import { TAG, type Fields } from '../../lib/http1/fields.ts'
-import { parseRequestHead, PREFACE, Refusal, type RequestHead } from '../../lib/http1/head.ts'
+import { HOP, TAG, type Fields } from '../../lib/http1/fields.ts'
+import { readRequestHead, PREFACE, Refusal, type RequestHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import { BodyFlow } from './body-flow.ts'
 import type { ResolvedLimits } from './compile.ts'
@@ -118,10 +118,10 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
       return -1
     }
     this.#waitsForHead = false
-    const head = parseRequestHead(latin1(bytes, at, end), limits)
+    const head = readRequestHead(bytes, at, end, limits)
     if (head.kind === 'refusal') {
       const take = (): boolean =>
-        this.#open.takePreface(this.#wire.socket, Buffer.from(bytes.subarray(at, length)), () => this.#leave())
+        this.#open.takePreface(this, this.#wire.socket, Buffer.from(bytes.subarray(at, length)), () => this.#leave())
       if (head !== PREFACE || !take()) this.#refuse(head)
       return -1
     }
@@ -186,19 +186,19 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     begin(exchange)
   }
 
-  onPiece(piece: Buffer): void {
+  onPiece(bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchange
     if (exchange === undefined || exchange.stage === STAGE.done) return
     const limit = this.#limits.bodyBytes
     if (limit > 0) {
-      this.#bodyBytes += piece.length
+      this.#bodyBytes += end - start
       if (this.#bodyBytes > limit) {
         this.#refuse(LONG_BODY)
         return
       }
     }
     this.#wantsContinue = false
-    exchange.request.flow?.push(piece)
+    exchange.request.flow?.push(bytes.subarray(start, end))
   }
 
   onEnd(trailers: Fields | undefined): void {
@@ -234,7 +234,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
 
   inform(status: number, reason: string, fields: Fields): void {
     if (!this.modern || this.#begun) return
-    const skip = TAG.hop | TAG.length | TAG.coding
+    const skip = HOP | TAG.length | TAG.coding
     this.#wire.write(`${statusLine(status, reason)}${fields.write(skip)}\r\n`)
   }
 
@@ -242,7 +242,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     const { response, request } = exchange
     const { status, headers } = response
     this.#begun = true
-    let skip = TAG.hop | TAG.coding
+    let skip = HOP | TAG.coding
     let framing = ''
     const { method } = request
     if (status === 204 || status === 304 || method === 'HEAD') {
@@ -275,6 +275,18 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     else if (!this.modern) framing += 'Connection: keep-alive\r\n'
     if ((headers.tags & TAG.date) === 0) framing += dateLine()
     this.#out += `${statusLine(status, response.reason)}${headers.write(skip)}${framing}\r\n`
+  }
+
+  /** bytes[start, end) as a piece: without making a Buffer of it where it is small. */
+  writeRange(bytes: Buffer, start: number, end: number): boolean {
+    const exchange = this.#exchange
+    const size = end - start
+    if (this.#framing === 1 && exchange?.outbound !== undefined && size + this.#out.length <= JOIN) {
+      exchange.sent += size
+      this.#out += latin1(bytes, start, end)
+      return !this.#stalled
+    }
+    return this.write(bytes.subarray(start, end))
   }
 
   write(piece: Buffer): boolean {
@@ -343,7 +355,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     this.#tunnel = true
     this.#tunnelFar = far
     this.due = Number.POSITIVE_INFINITY
-    const head = `HTTP/1.1 101 Switching Protocols\r\n${headers.write(TAG.hop | TAG.length | TAG.coding)}`
+    const head = `HTTP/1.1 101 Switching Protocols\r\n${headers.write(HOP | TAG.length | TAG.coding)}`
     this.#wire.write(`${head}Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n\r\n`)
     exchange.listener.context.counts.upgrades++
     if (first !== undefined && !this.send(first)) far.pause()
@@ -416,7 +428,6 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     this.#closing = true
     this.#open.context.wheel.remove(this)
     this.#wire.socket.removeAllListeners()
-    this.#open.left(this, this.#facts)
   }
 
   // --- the connection ends ---

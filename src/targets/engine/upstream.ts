@@ -2,8 +2,8 @@
 import { isIP, type NetConnectOpts } from 'node:net'
 import tls from 'node:tls'
 import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
-import type { Fields } from '../../lib/http1/fields.ts'
-import { parseResponseHead, type Refusal, type ResponseHead } from '../../lib/http1/head.ts'
+import { TAG, type Fields } from '../../lib/http1/fields.ts'
+import { readResponseHead, type Refusal, type ResponseHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import type { BodySink } from './body-flow.ts'
 import type { EngineExchange, Outbound, TunnelEnd } from './exchange.ts'
@@ -186,12 +186,12 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
 
   // --- the answer ---
 
-  onPiece(piece: Buffer): void {
+  onPiece(bytes: Buffer, start: number, end: number): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
     const { flow } = exchange.response
-    if (flow !== undefined) flow.push(piece)
-    else if (!exchange.inbound.write(piece)) this.#wire.pause()
+    if (flow !== undefined) flow.push(bytes.subarray(start, end))
+    else if (!exchange.inbound.writeRange(bytes, start, end)) this.#wire.pause()
   }
 
   onEnd(trailers: Fields | undefined): void {
@@ -265,7 +265,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
         else this.#held = Wire.keep(bytes.subarray(from, length))
         return -1
       }
-      const head = parseResponseHead(latin1(bytes, from, end), HEAD_LIMITS)
+      const head = readResponseHead(bytes, from, end, HEAD_LIMITS)
       from = end
       if (head.kind === 'refusal') {
         this.#fail('bad-answer', `bad-answer: ${head.reason}`)
@@ -289,7 +289,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     const none = head.status === 204 || head.status === 304 || exchange.request.method === 'HEAD'
     const declared = none ? 0 : head.chunked ? -1 : head.length
     this.#keepAlive = head.keepAlive && (none || head.chunked || head.length >= 0)
-    if (this.#keepAlive) this.#readKeepAlive(head.fields)
+    if (this.#keepAlive && (head.fields.tags & TAG.alive) !== 0) this.#readKeepAlive(head.fields)
     this.#reader.start(none ? 0 : head.chunked ? 'chunked' : head.length < 0 ? 'close' : head.length, HEAD_LIMITS)
     this.#state = BODY
     if (this.#tryDue === Number.POSITIVE_INFINITY) this.due = Number.POSITIVE_INFINITY
