@@ -1,5 +1,6 @@
 /** Settings → an engine with everything around it: consumers, plugins, expressions, access log. Effects begin here. */
 import { createWriteStream, type WriteStream } from 'node:fs'
+import type { Server } from 'node:http'
 import type { Handler } from './lib/handler.ts'
 import type { Diagnostic } from './model/diagnostic.ts'
 import type { Expressions, Services } from './policies/services.ts'
@@ -39,6 +40,7 @@ export interface EngineMachine {
   grant(wishes: readonly Wishes[]): Promise<readonly Diagnostic[]>
   addresses(): readonly { readonly listener: string; readonly url: string }[]
   readonly adminHandlers: readonly Handler[]
+  announce(admin: Server | undefined): void
   close(): Promise<void>
 }
 
@@ -56,6 +58,7 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
   })
   exposeCounts(metrics.registry, target)
   let configuration: Wishes['expressGateway']
+  let announced: Server | undefined
   const admin = parts.createAdmin({
     consumers: () => door.consumers,
     plugins,
@@ -89,6 +92,17 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
         url: urlOf(listener, address, port, family),
       })),
     adminHandlers: [plugins.adminHandler, admin],
+    announce: (server) => {
+      plugins.serving(
+        [...target.addresses()].map(([listener, { address, port, family }]) => ({
+          scheme: urlOf(listener, address, port, family).startsWith('https:') ? 'https' : 'http',
+          address,
+          port,
+        })),
+      )
+      if (server !== undefined && server !== announced) plugins.administering(server)
+      announced = server
+    },
     close: async () => {
       plugins.close()
       await door.close()

@@ -66,6 +66,8 @@ export interface Machine {
   addresses(): readonly { readonly listener: string; readonly url: string }[]
   /** Mounted behind Gantry's own admin endpoints. */
   readonly adminHandlers: readonly import('../lib/handler.ts').Handler[]
+  /** After each change: what listens now. Plugins wait for it. */
+  announce(admin: import('node:http').Server | undefined): void
   /** After the target has stopped. */
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 /** `gantry run FOLDER`: serves until it is told to stop. Exit code 0 after a graceful stop, 1 when the first configuration is refused. */
+import type { Server } from 'node:http'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { gantryAdmin } from '../../admin/gantry.ts'
@@ -52,6 +53,9 @@ export async function run(parts: Parts, folder: string, command: Command): Promi
     events,
   })
 
+  loop.onChange((state) => {
+    if (state.plan !== undefined) machine.announce(admin.server)
+  })
   const first = await Promise.race([loop.first, signalled()])
   if (first === 'signal') return stop(loop, machine, admin, settings)
   if (first.plan === undefined) {
@@ -98,6 +102,10 @@ class AdminDoor {
 
   get url(): string | undefined {
     return this.#server?.url
+  }
+
+  get server(): Server | undefined {
+    return this.#server?.server
   }
 
   async move(
