@@ -16,6 +16,10 @@ export async function* readFiles(folder: string, signal: AbortSignal): AsyncGene
   const root = resolve(folder)
   const read = createFileReader({ controllerName, address: '127.0.0.1' })
   let seen = ''
+  const end = new Promise<void>((done) => {
+    if (signal.aborted) done()
+    else signal.addEventListener('abort', () => done(), { once: true })
+  })
   while (!signal.aborted) {
     // watched first, then read: what changes in between is not missed
     const listed = await list(root)
@@ -33,8 +37,8 @@ export async function* readFiles(folder: string, signal: AbortSignal): AsyncGene
           seen = fingerprint
           yield read(texts, others)
         }
-        await Promise.race([changes.changed, outside.changed, aborted(signal)])
-        if (!signal.aborted) await pause(stillMs, signal)
+        await Promise.race([changes.changed, outside.changed, end])
+        if (!signal.aborted) await Promise.race([new Promise((done) => setTimeout(done, stillMs)), end])
       } finally {
         outside.close()
       }
@@ -111,25 +115,4 @@ function watchFolders(folders: readonly string[]): { readonly changed: Promise<v
     }
   }
   return { changed, close: () => watchers.forEach((each) => each.close()) }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    if (signal.aborted) done()
-    else signal.addEventListener('abort', () => done(), { once: true })
-  })
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((done) => {
-    const timer = setTimeout(done, ms)
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer)
-        done()
-      },
-      { once: true },
-    )
-  })
 }

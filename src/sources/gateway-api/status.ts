@@ -46,39 +46,30 @@ export interface StatusAddress {
   readonly routability?: string
 }
 
+interface Said<Kind extends KnownKind, Status> {
+  readonly kind: Kind
+  readonly metadata: Metadata
+  readonly status: Status
+}
+
 /** What we say about one object; nothing here speaks for other controllers. */
-export type ObjectStatus = { readonly metadata: Metadata } & (
-  | {
-      readonly kind: 'GatewayClass'
-      readonly status: {
-        readonly conditions: readonly Condition[]
-        readonly supportedFeatures: readonly { readonly name: string }[]
-      }
-    }
-  | {
-      readonly kind: 'Gateway'
-      readonly status: {
+export type ObjectStatus =
+  | Said<
+      'GatewayClass',
+      { readonly conditions: readonly Condition[]; readonly supportedFeatures: readonly { readonly name: string }[] }
+    >
+  | Said<
+      'Gateway',
+      {
         readonly addresses: readonly StatusAddress[]
         readonly conditions: readonly Condition[]
         readonly listeners: readonly ListenerStatus[]
         readonly attachedListenerSets: number
       }
-    }
-  | {
-      readonly kind: 'ListenerSet'
-      readonly status: { readonly conditions: readonly Condition[]; readonly listeners: readonly ListenerStatus[] }
-    }
-  | {
-      readonly kind: RouteKind
-      readonly status: { readonly parents: readonly ParentStatus[] }
-    }
-  | {
-      readonly kind: 'BackendTLSPolicy' | 'XBackend'
-      readonly status: { readonly ancestors: readonly AncestorStatus[] }
-    }
-)
-
-export type KindWithStatus = ObjectStatus['kind'] & KnownKind
+    >
+  | Said<'ListenerSet', { readonly conditions: readonly Condition[]; readonly listeners: readonly ListenerStatus[] }>
+  | { readonly [Kind in RouteKind]: Said<Kind, { readonly parents: readonly ParentStatus[] }> }[RouteKind]
+  | Said<'BackendTLSPolicy', { readonly ancestors: readonly AncestorStatus[] }>
 
 /** Every condition type that we write, by where it stands; all others belong to somebody else. */
 export const ownConditions = {

@@ -1,0 +1,169 @@
+/** A folder that changes under us; files that Secrets name; endpoints.yml; real certificates. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { readFiles, recogniseFolder } from './read-files.ts'
+import type { World } from './resources.ts'
+import { createTranslator } from './translate.ts'
+
+const api = 'apiVersion: gateway.networking.k8s.io/v1'
+const gateway = `${api}\nkind: Gateway\nmetadata: {name: web}\nspec: {gatewayClassName: any, listeners: [{name: http, port: 8080, protocol: HTTP}]}\n`
+const route = (path: string): string =>
+  `${api}\nkind: HTTPRoute\nmetadata: {name: shop}\nspec: {parentRefs: [{name: web}], rules: [{matches: [{path: {value: ${path}}}], backendRefs: [{name: shop, port: 80}]}]}\n`
+
+let folder: string
+let abort: AbortController
+let worlds: AsyncGenerator<World>
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gantry-files-'))
+  abort = new AbortController()
+})
+afterEach(async () => {
+  abort.abort()
+  await worlds?.return(undefined)
+  rmSync(folder, { recursive: true })
+})
+
+const write = (name: string, text: string): void => writeFileSync(join(folder, name), text)
+const next = async (): Promise<World> => (await worlds.next()).value as World
+const start = (): Promise<World> => {
+  worlds = readFiles(folder, abort.signal)
+  return next()
+}
+
+describe('a folder', () => {
+  test('is read again when a file changes, comes or goes; what did not change is the same object', async () => {
+    write('gateway.yaml', gateway)
+    write('route.yaml', route('/a'))
+    write('endpoints.yml', 'shop: 127.0.0.1:3000\n')
+    const first = await start()
+    const translate = createTranslator()
+    const served = translate(first)
+    expect(served.diagnostics).toEqual([])
+    expect(served.model.endpoints[0]?.addresses).toEqual([{ host: '127.0.0.1', port: 3000 }])
+
+    write('route.yaml', route('/b'))
+    const second = await next()
+    expect(second.objects.Gateway[0]).toBe(first.objects.Gateway[0])
+    expect(translate(second).model.routes[0]?.match.path).toEqual({ kind: 'prefix', value: '/b' })
+
+    write('endpoints.yml', 'shop: [127.0.0.1:3000, "[::1]:3001"]\n')
+    expect(translate(await next()).model.endpoints[0]?.addresses.map((each) => each.host)).toEqual(['127.0.0.1', '::1'])
+
+    mkdirSync(join(folder, 'more'))
+    writeFileSync(join(folder, 'more/route.yaml'), route('/c').replace('name: shop', 'name: more'))
+    let world = await next()
+    // the new folder may have been seen before its file was written
+    while (world.objects.HTTPRoute.length < 2) world = await next()
+    expect(translate(world).model.routes.length).toBe(2)
+
+    rmSync(join(folder, 'route.yaml'))
+    expect(translate(await next()).model.routes.length).toBe(1)
+  })
+
+  test('a file that is broken costs itself, and says where', async () => {
+    write('gateway.yaml', gateway)
+    write('broken.yaml', 'kind: [\n')
+    write('endpoints.yml', 'shop: nowhere\n')
+    const world = await start()
+    expect(world.objects.Gateway.length).toBe(1)
+    expect(world.problems.map((each) => [each.code, each.origin?.file, each.origin?.line])).toContainEqual([
+      'gateway-api/endpoints',
+      'endpoints.yml',
+      1,
+    ])
+    expect(world.problems.some((each) => each.code === 'gateway-api/yaml' && each.origin?.file === 'broken.yaml')).toBe(
+      true,
+    )
+  })
+
+  test('is recognised by what its files say', async () => {
+    write('other.yaml', 'kind: Other\n')
+    expect(await recogniseFolder(folder)).toBe(false)
+    write('gateway.yaml', gateway)
+    expect(await recogniseFolder(folder)).toBe(true)
+    worlds = readFiles(folder, abort.signal)
+  })
+})
+
+describe('certificates', () => {
+  const certificate = (name: string, hosts: string): void => {
+    const given = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
+    const files = ['-keyout', join(folder, `${name}.key`), '-out', join(folder, `${name}.crt`)]
+    execFileSync('openssl', [...given, ...files, '-subj', `/CN=${name}`, '-addext', `subjectAltName=${hosts}`], {
+      stdio: 'ignore',
+    })
+  }
+  const secret = (name: string): string =>
+    `apiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\nmetadata:\n  name: ${name}\n  annotations: {gantry.dev/files: "tls.crt=${name}.crt, tls.key=${name}.key, ca.crt=${name}.crt"}\n`
+  const listener = (name: string, hostname: string, cert: string): string =>
+    `{name: ${name}, port: 8443, protocol: HTTPS, hostname: ${hostname}, tls: {certificateRefs: [{name: ${cert}}]}}`
+
+  test('listeners terminate, tell overlaps, ask clients; backends are shown ours and verified', async () => {
+    certificate('one', 'DNS:one.example.com,DNS:two.example.com')
+    certificate('two', 'DNS:two.example.com')
+    const listeners = [
+      listener('one', 'one.example.com', 'one'),
+      listener('two', 'two.example.com', 'two'),
+      listener('wild', '"*.wild.com"', 'two'),
+      listener('under', 'a.wild.com', 'two'),
+    ]
+    const tls =
+      'tls: {backend: {clientCertificateRef: {name: one}}, frontend: {default: {validation: {caCertificateRefs: [{group: "", kind: Secret, name: one}]}}}}'
+    write(
+      'all.yaml',
+      [
+        `${api}\nkind: Gateway\nmetadata: {name: web}\nspec: {gatewayClassName: any, listeners: [${listeners.join(', ')}], ${tls}}\n`,
+        secret('one'),
+        secret('two'),
+        `${api}\nkind: BackendTLSPolicy\nmetadata: {name: p}\nspec: {targetRefs: [{group: "", kind: Service, name: shop}], validation: {hostname: shop.local, caCertificateRefs: [{group: "", kind: Secret, name: two}]}}\n`,
+        route('/'),
+      ].join('---\n'),
+    )
+    write('endpoints.yml', 'shop: 127.0.0.1:3000\n')
+    const { model, statuses, diagnostics } = createTranslator()(await start())
+    expect(diagnostics).toEqual([])
+    expect(model.listeners.map((each) => each.tls?.certificates)).toEqual([
+      ['gateway-api/Secret/default/one'],
+      ...Array.from({ length: 3 }, () => ['gateway-api/Secret/default/two']),
+    ])
+    expect(model.listeners[0]?.tls?.clientValidation).toEqual({
+      mode: 'require',
+      ca: ['gateway-api/Secret/default/one'],
+    })
+    expect(model.backends[0]?.tls).toEqual({
+      serverName: 'shop.local',
+      trust: { kind: 'ca', certificates: ['gateway-api/Secret/default/two'] },
+      alpn: ['http/1.1'],
+      clientCertificate: 'gateway-api/Secret/default/one',
+    })
+    const status = statuses.find((each) => each.kind === 'Gateway')?.status
+    const reasons = status?.listeners.map(
+      (each) => each.conditions.find((condition) => condition.type === 'OverlappingTLSConfig')?.reason,
+    )
+    expect(reasons).toEqual([undefined, 'OverlappingCertificates', 'OverlappingHostnames', 'OverlappingHostnames'])
+    // the key stands in no text
+    expect(JSON.stringify(model)).not.toContain('PRIVATE KEY')
+  })
+
+  test('a certificate that is renewed on disk is read again', async () => {
+    certificate('one', 'DNS:one.example.com')
+    write(
+      'all.yaml',
+      [
+        `${api}\nkind: Gateway\nmetadata: {name: web}\nspec: {gatewayClassName: any, listeners: [${listener('one', 'one.example.com', 'one')}]}\n`,
+        secret('one'),
+      ].join('---\n'),
+    )
+    const translate = createTranslator()
+    const before = translate(await start()).model.certificates[0]?.certificate
+    certificate('one', 'DNS:one.example.com')
+    let after = translate(await next()).model.certificates[0]?.certificate
+    // certificate and key are two files; in between they do not fit together
+    while (after === undefined || after === before) after = translate(await next()).model.certificates[0]?.certificate
+    expect(after).toContain('BEGIN CERTIFICATE')
+  })
+})
