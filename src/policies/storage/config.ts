@@ -9,8 +9,8 @@ const provider = z.strictObject({
   accessKeyId: z.string().optional(),
   secretAccessKey: secret.optional(),
   sessionToken: secret.optional(),
-  /** `path`: endpoint/bucket/key, which every server understands; `host`: bucket.endpoint/key. */
-  addressing: z.enum(['path', 'host']).default('path'),
+  /** `path`: endpoint/bucket/key, the default with an endpoint; `host`: bucket.endpoint/key, the default at Amazon. */
+  addressing: z.enum(['path', 'host']).optional(),
   /** Takes requests whose first segment names no provider. At most one. */
   default: z.boolean().default(false),
 })
