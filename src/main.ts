@@ -10,12 +10,19 @@ import { policies } from './policies/list.ts'
 import { startMachine } from './machine.ts'
 import { checkGateway, listSchemas } from './sources/express-gateway/check.ts'
 import { expressGateway } from './sources/express-gateway/source.ts'
+import { createGatewayApi } from './sources/gateway-api/source.ts'
+import type { ObjectStatus } from './sources/gateway-api/status.ts'
 import type { Source } from './sources/source.ts'
 import { createEngine } from './targets/engine/engine.ts'
 
 const packageFile: { readonly version: string } = JSON.parse(
   readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
 )
+
+/** Until the process has a log, trouble goes where a person looks. */
+let trouble = (message: string): void => void process.stderr.write(`${message}\n`)
+
+const gatewayApi = createGatewayApi({ trouble: (message) => trouble(message) })
 
 const parts: Parts = {
   version: packageFile.version,
@@ -24,6 +31,12 @@ const parts: Parts = {
       source: expressGateway as Source<unknown, unknown>,
       summary: 'gateway.config.yml, system.config.yml, models/',
       recognise: (folder) => expressGateway.recognise(folder),
+    },
+    {
+      source: gatewayApi as Source<unknown, unknown>,
+      summary: 'YAML of gateway.networking.k8s.io',
+      recognise: (folder) => gatewayApi.recognise(folder),
+      renderStatuses: (statuses) => gatewayApi.renderStatuses(statuses as readonly ObjectStatus[]),
     },
   ],
   writers: [
@@ -34,6 +47,11 @@ const parts: Parts = {
     },
   ],
   templates: [
+    {
+      name: 'gateway-api',
+      summary: 'a Gateway, two routes and their endpoints, with no cluster',
+      folder: new URL('../examples/gateway-api/quickstart/', import.meta.url),
+    },
     {
       name: 'express-gateway',
       summary: 'two services, a key and a rate limit',

@@ -143,7 +143,7 @@ function chooseListener(
   const port = url.port === '' ? (scheme === 'https' ? 443 : 80) : Number(url.port)
   const speaking = all.filter((listener) => listener.protocol === scheme)
   if (speaking.length === 0) return { listener: undefined, why: `no listener speaks ${scheme}` }
-  const onPort = speaking.filter((listener) => listener.port === port)
+  const onPort = speaking.filter((listener) => listener.port === port || listener.port === 0)
   if (onPort.length === 0 && url.port !== '') {
     return { listener: undefined, why: `no ${scheme} listener is on port ${port}` }
   }
