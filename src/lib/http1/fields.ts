@@ -55,6 +55,11 @@ export class Fields {
     this.tags = tags
   }
 
+  /** Of every field that was read, five numbers: start of the line, end of the name, start and end of the value, tags. */
+  get spans(): readonly number[] {
+    return (this.#index ??= this.#makeIndex())
+  }
+
   get(lowerName: string): string | undefined {
     const { text } = this
     const index = (this.#index ??= this.#makeIndex())

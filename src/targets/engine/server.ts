@@ -5,6 +5,7 @@ import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
 import { HOP, TAG, type Fields } from '../../lib/http1/fields.ts'
 import { readRequestHead, PREFACE, Refusal, type RequestHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
+import { clock } from './clock.ts'
 import { BodyFlow } from './body-flow.ts'
 import type { ResolvedLimits } from './compile.ts'
 import { ConnectionFactsOf } from './connection.ts'
@@ -175,7 +176,14 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     const connection = this.#facts.of(listener, head.fields)
     const flow = declared === 0 ? undefined : new BodyFlow(declared, this)
     const request = new EngineRequest(head, head.minor === 1 ? '1.1' : '1.0', connection.clientCertificate, flow)
-    const exchange = new EngineExchange(this, listener, connection, request, Date.now(), performance.now())
+    const exchange = new EngineExchange(
+      this,
+      listener,
+      connection,
+      request,
+      Math.round(clock.origin + clock.now),
+      clock.now,
+    )
     this.#exchange = exchange
     this.due = Number.POSITIVE_INFINITY
     if (declared !== 0) {
@@ -502,7 +510,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   }
 
   #set(ms: number): void {
-    if (ms > 0) this.#open.context.wheel.set(this, ms, performance.now())
+    if (ms > 0) this.#open.context.wheel.set(this, ms, clock.now)
     else this.due = Number.POSITIVE_INFINITY
   }
 
@@ -558,7 +566,7 @@ let dateUntil = 0
 let date = ''
 
 function dateLine(): string {
-  const now = Date.now()
+  const now = clock.origin + clock.now
   if (now >= dateUntil) {
     date = `Date: ${new Date(now).toUTCString()}\r\n`
     dateUntil = now - (now % 1000) + 1000

@@ -6,6 +6,7 @@ import { TAG, type Fields } from '../../lib/http1/fields.ts'
 import { readResponseHead, type Refusal, type ResponseHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import type { BodySink } from './body-flow.ts'
+import { clock } from './clock.ts'
 import type { EngineExchange, Outbound, TunnelEnd } from './exchange.ts'
 import { answered, failedUpstream, type UpstreamFailure } from './forward.ts'
 import type { EndpointPool } from './pool.ts'
@@ -78,7 +79,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
       this.#wire = Wire.over(() => this, socket)
       socket.on('secureConnect', () => this.#onConnect())
     }
-    pool.context.wheel.set(this, CONNECT_TIMEOUT, performance.now())
+    pool.context.wheel.set(this, CONNECT_TIMEOUT, clock.now)
   }
 
   /** Sends one exchange. `head` ends with the empty line; `length`: of the body, bytes, or -1 for chunks. */
@@ -88,7 +89,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     this.#uses++
     this.#anyByte = false
     const timeouts = exchange.plan?.forward.timeouts
-    const now = timeouts === undefined && this.#connected ? 0 : performance.now()
+    const now = timeouts === undefined && this.#connected ? 0 : clock.now
     if (timeouts?.backendRequest !== undefined && timeouts.backendRequest > 0)
       this.#tryDue = now + timeouts.backendRequest
     else this.#tryDue = Number.POSITIVE_INFINITY
@@ -218,7 +219,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
       this.destroy()
       return
     }
-    this.#send(exchange, waiting.head, waiting.length, performance.now())
+    this.#send(exchange, waiting.head, waiting.length, clock.now)
   }
 
   onRead(buffer: Buffer, length: number): void {
@@ -248,7 +249,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     }
     if (this.#state === BODY) {
       const idle = exchange.plan?.forward.timeouts?.idle ?? 0
-      if (idle > 0) this.#arm(idle, performance.now())
+      if (idle > 0) this.#arm(idle, clock.now)
       if (at < end) at = this.#reader.feed(bytes, at, end, this)
       if (this.#exchange === exchange) exchange.inbound.flush()
     }
@@ -319,7 +320,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     if (reusable && this.pool.give(this)) {
       this.#state = IDLE
       if (this.#wire.socket.isPaused()) this.#wire.resume()
-      this.pool.context.wheel.set(this, this.#idleFor, performance.now())
+      this.pool.context.wheel.set(this, this.#idleFor, clock.now)
       return
     }
     if (!reusable) this.pool.lost()
@@ -443,7 +444,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
   #tunnelIdle = 0
 
   #touchTunnel(): void {
-    if (this.#tunnelIdle > 0) this.#arm(this.#tunnelIdle, performance.now())
+    if (this.#tunnelIdle > 0) this.#arm(this.#tunnelIdle, clock.now)
   }
 
   send(piece: Buffer): boolean {

@@ -3,6 +3,8 @@
  * later keeps its place and is looked at when its old time comes. Late by one tick at most, never early.
  */
 
+import { clock, tick } from './clock.ts'
+
 const TICK = 20
 const SLOTS = 1024
 
@@ -25,7 +27,7 @@ export class Wheel {
   #interval: NodeJS.Timeout | undefined
 
   constructor() {
-    this.#tick = Math.floor(performance.now() / TICK)
+    this.#tick = Math.floor(clock.now / TICK)
   }
 
   /** Expires `ms` from `now`, unless set again or cleared. */
@@ -83,7 +85,7 @@ export class Wheel {
   }
 
   #advance(): void {
-    const now = performance.now()
+    const now = tick()
     const target = Math.floor(now / TICK)
     // after a long stall one turn sees everything
     if (target - this.#tick > SLOTS) this.#tick = target - SLOTS

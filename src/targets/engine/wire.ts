@@ -8,6 +8,7 @@
  */
 import net, { type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { tick } from './clock.ts'
 
 export interface WireUser {
   /** `buffer` holds `length` bytes of the client's, until this returns: see `Wire.keep`. */
@@ -46,6 +47,7 @@ export class Wire {
     this.socket = open({
       buffer: () => this.#nextBuffer(),
       callback: (length) => {
+        tick()
         reading = this
         this.#user.onRead(this.#buffer, length)
         reading = undefined
@@ -76,7 +78,10 @@ export class Wire {
     const late = new LateUser()
     const wire = new Wire(late, () => socket)
     late.user = user(wire)
-    socket.on('data', (chunk: Buffer) => late.onRead(chunk, chunk.length))
+    socket.on('data', (chunk: Buffer) => {
+      tick()
+      late.onRead(chunk, chunk.length)
+    })
     return wire
   }
 
@@ -96,7 +101,6 @@ export class Wire {
   write(text: string): boolean {
     const handle = this.#handle ?? this.#raw()
     if (handle === undefined) return this.#writeSlowly(text)
-    request.handle = handle
     const failed = handle.writeLatin1String(request, text)
     return this.#written(handle, failed, undefined)
   }
@@ -106,7 +110,6 @@ export class Wire {
     const handle = this.#handle ?? this.#raw()
     if (handle === undefined) return this.#writeSlowly(Wire.keep(piece))
     const own = piece.buffer === shared.buffer ? Buffer.from(piece) : piece
-    request.handle = handle
     const failed = handle.writeBuffer(request, own)
     return this.#written(handle, failed, own)
   }
@@ -124,7 +127,6 @@ export class Wire {
       return more
     }
     const own = piece.buffer === shared.buffer ? Buffer.from(piece) : piece
-    request.handle = handle
     const failed = handle.writev(request, [before, 'latin1', own, 'buffer', after, 'latin1'], false)
     return this.#written(handle, failed, own)
   }
@@ -257,7 +259,6 @@ interface RawHandle {
 }
 
 interface WriteRequest {
-  handle: RawHandle | undefined
   wire: Wire | undefined
   piece: Buffer | undefined
   oncomplete: (this: WriteRequest, status: number) => void
@@ -274,7 +275,6 @@ let request: WriteRequest = createRequest()
 
 function createRequest(): WriteRequest {
   const made: WriteRequest = WriteWrap === undefined ? ({} as WriteRequest) : new WriteWrap()
-  made.handle = undefined
   made.wire = undefined
   made.piece = undefined
   made.oncomplete = onComplete
@@ -284,7 +284,6 @@ function createRequest(): WriteRequest {
 function onComplete(this: WriteRequest, status: number): void {
   const { wire } = this
   this.wire = undefined
-  this.handle = undefined
   this.piece = undefined
   wire?.onWritten(status)
 }

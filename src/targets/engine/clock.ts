@@ -1,0 +1,21 @@
+/** What time it is, looked up once for each piece that is read. At most a tick of the wheel old while there are connections. */
+
+export const clock = {
+  /** Monotonic, milliseconds: performance.now(). */
+  now: performance.now(),
+  /** What makes milliseconds since the epoch of it. */
+  origin: Date.now() - performance.now(),
+}
+
+let synchronised = clock.now
+
+export function tick(): number {
+  const now = performance.now()
+  clock.now = now
+  // the wall clock may be set while we run
+  if (now - synchronised > 1000) {
+    synchronised = now
+    clock.origin = Date.now() - now
+  }
+  return now
+}
