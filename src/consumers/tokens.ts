@@ -38,7 +38,7 @@ export function tokensOf({ store, keys, cipher, now }: ConsumerContext) {
     const same = await findSame(type, wanted)
     const secret = same === undefined ? undefined : cipher.decrypt(same['tokenEncrypted'] ?? '')
     if (same !== undefined && secret !== undefined) {
-      return { token: `${same['id']}|${secret}`, expiresAt: Number(same['expiresAt']) }
+      return { token: `${same['id']}|${secret}`, fresh: false, expiresAt: Number(same['expiresAt']) }
     }
     const id = newHexId()
     const fresh = newHexId()
@@ -54,7 +54,7 @@ export function tokensOf({ store, keys, cipher, now }: ConsumerContext) {
       { kind: 'set-fields', key: keys.token(type, id), fields },
       { kind: 'set-fields', key: keys.consumerTokens(type, grant.consumerId), fields: { [id]: String(expiresAt) } },
     ])
-    return { token: `${id}|${fresh}`, expiresAt }
+    return { token: `${id}|${fresh}`, fresh: true, expiresAt }
   }
 
   return {

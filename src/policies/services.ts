@@ -116,6 +116,8 @@ export interface TokenGrant {
 
 export interface IssuedToken {
   readonly token: string
+  /** False: it was issued before, for the same grant. */
+  readonly fresh: boolean
   /** Milliseconds since the epoch. */
   readonly expiresAt: number
 }

@@ -20,8 +20,8 @@ export function issuer(
   const lifetime = config.timeToExpiry
   if (config.tokenType === 'opaque') {
     return async (grant) => {
-      const { token, expiresAt } = await authorizations.accessToken(grant, lifetime)
-      return { token, expiresIn: remaining(expiresAt - now(), lifetime) }
+      const { token, expiresAt, fresh } = await authorizations.accessToken(grant, lifetime)
+      return { token, expiresIn: fresh ? Math.floor(lifetime / 1000) : remaining(expiresAt - now()) }
     }
   }
   if (config.secretOrPrivateKey === undefined) {
@@ -50,8 +50,7 @@ export function issuer(
  * A new token lasts its lifetime. One that is given out again lasts what is left of it, in whole minutes where there
  * are some: the same request twice in a row has the same answer, and nobody is promised more than there is.
  */
-function remaining(leftMs: number, lifetimeMs: number): number {
-  if (leftMs >= lifetimeMs) return Math.floor(lifetimeMs / 1000)
+function remaining(leftMs: number): number {
   const seconds = Math.max(0, Math.floor(leftMs / 1000))
   return seconds < 120 ? seconds : seconds - (seconds % 60)
 }
