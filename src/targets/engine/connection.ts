@@ -17,9 +17,7 @@ export class ConnectionFactsOf {
   readonly secure: boolean
   readonly serverName: string | undefined
   readonly #socket: Socket
-  readonly #localAddress: string
   readonly #remotePort: number
-  readonly #localPort: number
   readonly #certificate: 'absent' | 'verified' | 'unverified'
   #last: Facts | undefined
   #lastListener: CompiledListener | undefined
@@ -28,8 +26,6 @@ export class ConnectionFactsOf {
     this.#socket = socket
     this.remoteAddress = plain(socket.remoteAddress ?? '')
     this.#remotePort = socket.remotePort ?? 0
-    this.#localAddress = plain(socket.localAddress ?? '')
-    this.#localPort = socket.localPort ?? 0
     this.secure = tls !== undefined
     const name =
       tls === undefined ? undefined : (tls as TLSSocket & { readonly servername?: string | false }).servername
@@ -60,8 +56,6 @@ export class ConnectionFactsOf {
       client,
       this.remoteAddress,
       this.#remotePort,
-      this.#localAddress,
-      this.#localPort,
       this.secure ? 'https' : 'http',
       this.serverName,
       this.#certificate,
@@ -76,8 +70,6 @@ export class Facts implements ConnectionFacts {
   readonly clientAddress: string
   readonly remoteAddress: string
   readonly remotePort: number
-  readonly localAddress: string
-  readonly localPort: number
   readonly scheme: 'http' | 'https'
   readonly serverName: string | undefined
   readonly clientCertificate: 'absent' | 'verified' | 'unverified'
@@ -92,8 +84,6 @@ export class Facts implements ConnectionFacts {
     clientAddress: string,
     remoteAddress: string,
     remotePort: number,
-    localAddress: string,
-    localPort: number,
     scheme: 'http' | 'https',
     serverName: string | undefined,
     clientCertificate: 'absent' | 'verified' | 'unverified',
@@ -104,14 +94,21 @@ export class Facts implements ConnectionFacts {
     this.clientAddress = clientAddress
     this.remoteAddress = remoteAddress
     this.remotePort = remotePort
-    this.localAddress = localAddress
-    this.localPort = localPort
     this.scheme = scheme
     this.serverName = serverName
     this.clientCertificate = clientCertificate
     this.listener = listener
     this.socket = socket
     this.trusted = trusted
+  }
+
+  // asked of the system only when asked of us: most connections are never asked
+  get localAddress(): string {
+    return plain(this.socket?.localAddress ?? '')
+  }
+
+  get localPort(): number {
+    return this.socket?.localPort ?? 0
   }
 
   /** `X-Forwarded-*` that say only ours, as lines. The same for every request of a connection to one host. */
@@ -168,6 +165,11 @@ export function compileTrust(proxies: readonly string[] | undefined): Trust | un
 /** An IPv4 client of a socket for both families is an IPv4 client. */
 function plain(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+}
+
+/** Of the other end of a socket. */
+export function plainAddress(socket: Socket): string {
+  return plain(socket.remoteAddress ?? '')
 }
 
 function portOf(authority: string, scheme: 'http' | 'https'): string {

@@ -38,6 +38,8 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   #closing = false
   #tunnelFar: TunnelEnd | undefined
   #tunnel = false
+  /** Has the client said that this is its last request? */
+  #last = false
   /** May another request follow this one? */
   #keepAlive = false
   #wantsContinue = false
@@ -170,6 +172,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     }
     this.#reader.start(head.chunked ? 'chunked' : declared, limits)
     this.#keepAlive = head.keepAlive
+    this.#last = !head.keepAlive
     this.#wantsContinue = head.expectContinue
     this.#bodyBytes = 0
     this.#begun = false
@@ -406,8 +409,11 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   /** Says our last, and reads on for a moment so that the client gets to read it. */
   #end(): void {
     if (this.#closing) return
+    const last = this.#last && this.#held === undefined && this.#reader.done
     this.#closing = true
     this.#held = undefined
+    // a client that announced its last request sends nothing more that could turn our end into a reset
+    if (last && this.#wire.close()) return
     this.#wire.end()
     if (this.#wire.socket.isPaused()) this.#wire.resume()
     this.#set(LINGER)

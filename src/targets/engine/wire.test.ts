@@ -158,7 +158,6 @@ describe('refusals', () => {
     ['a head too slow', 'GET / HTTP/1.1\r\nHos', '408', 'head-timeout'],
     ['a body too slow', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc', '408', 'body-timeout'],
     ['a bad chunk', 'POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n', '400', 'chunk-size'],
-    ['the preface of HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', '505', 'http2-preface'],
   ])('%s', async (_, text, status, reason) => {
     const served = await start(modelOf(await echo()), { limits })
     const answer = await raw(served.port, text)

@@ -42,6 +42,8 @@ export class Wire {
   #retained = false
   #stalled = false
 
+  #writes = 0
+
   private constructor(user: WireUser, open: (onread: net.OnReadOpts) => Socket) {
     this.#user = user
     this.socket = open({
@@ -147,12 +149,22 @@ export class Wire {
     this.socket.end()
   }
 
+  /** Ends both ways now where nothing waits to be sent; the system still delivers what it has taken. False: it cannot. */
+  close(): boolean {
+    const handle = this.#handle
+    if (handle === undefined || handle.writeQueueSize > 0) return false
+    this.destroy()
+    return true
+  }
+
   destroy(): void {
     this.#handle = undefined
     this.socket.destroy()
   }
 
   #written(handle: RawHandle, failed: number, piece: Buffer | undefined): boolean {
+    // what is written once and ended is sent at once anyhow; from the second write on, Nagle would wait for the client
+    if (++this.#writes === 2) handle.setNoDelay?.(true)
     if (failed !== 0) {
       this.socket.destroy(Object.assign(new Error(`write failed (${failed})`), { code: 'EPIPE' }))
       return true
@@ -252,6 +264,7 @@ class LateUser implements WireUser {
 // --- the handle ------------------------------------------------------------------------------------------------------
 
 interface RawHandle {
+  setNoDelay?(on: boolean): void
   readonly writeQueueSize: number
   writeLatin1String(request: WriteRequest, text: string): number
   writeBuffer(request: WriteRequest, piece: Buffer): number
