@@ -301,7 +301,8 @@ export const systemSchema: Schema = {
   $id: 'http://express-gateway.io/models/system.config.json',
   type: 'object',
   properties: {
-    db: { type: 'object', properties: { redis }, required: ['redis'] },
+    // without redis the store is the embedded one
+    db: { type: 'object', properties: { redis } },
     crypto: {
       type: 'object',
       default: {},
