@@ -18,7 +18,9 @@ test('the union of overlapping routes is the answer', async () => {
   const served = await serve(
     {
       routes: [
+        // oxlint-disable-next-line unicorn/no-thenable -- a word of the configuration
         route('a', '/m', { methods: ['GET', 'HEAD'], then: 'collect' }),
+        // oxlint-disable-next-line unicorn/no-thenable -- a word of the configuration
         route('b', '/m', { methods: ['POST', 'GET'], then: 'collect' }),
         route('end', undefined, {}),
       ],

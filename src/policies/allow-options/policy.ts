@@ -10,6 +10,7 @@ export const config = z.strictObject({
    * are the answer; with nothing to tell, the next route goes on. So the union of many overlapping routes can be told:
    * one collecting route for each, and an answering one at the end.
    */
+  // oxlint-disable-next-line unicorn/no-thenable -- a word of the configuration, never awaited
   then: z.enum(['collect', 'answer']).default('answer'),
 })
 export type Config = z.infer<typeof config>

@@ -145,7 +145,7 @@ const dropped = new Set([
 const secret = new Set(['authorization', 'cookie', 'proxy-authorization'])
 
 function take({ response }: Exchange, answer: Dispatcher.ResponseData): void {
-  for (const [name] of [...response.headers]) response.headers.delete(name)
+  for (const name of Array.from(response.headers, ([known]) => known)) response.headers.delete(name)
   for (const [name, value] of Object.entries(answer.headers)) {
     if (value === undefined || dropped.has(name)) continue
     for (const one of Array.isArray(value) ? value : [value]) response.headers.append(name, one)
