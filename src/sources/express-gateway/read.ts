@@ -4,7 +4,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Place } from '../source.ts'
 import { watchFolders } from './changes.ts'
 import { referencedFiles } from './references.ts'
-import { modelNames, type ModelName, type TextFile, type World } from './world.ts'
+import { kargoPlugins, modelNames, type ModelName, type TextFile, type World } from './world.ts'
 
 /**
  * With EG_DISABLE_CONFIG_WATCH set to anything, once. A file that vanished or cannot be read is in the world as such.
@@ -70,7 +70,25 @@ export async function readWorld(
   }
   const names = referencedFiles({ gateway, system, environment })
   const files = await Promise.all(names.map(async (name) => [name, await readNamed(folder, name)] as const))
-  return { folder, environment, gateway, system, models, files: Object.fromEntries(files) }
+  const ownPlugins = await Promise.all(
+    kargoPlugins.map(async (name) => ((await hasPlugin(folder, name)) ? [name] : [])),
+  )
+  return {
+    folder,
+    environment,
+    gateway,
+    system,
+    models,
+    files: Object.fromEntries(files),
+    ownPlugins: ownPlugins.flat(),
+  }
+}
+
+async function hasPlugin(folder: string, name: string): Promise<boolean> {
+  for (const file of [`${name}.js`, join(name, 'index.js')]) {
+    if ((await stat(join(folder, 'plugins', file)).catch(() => undefined)) !== undefined) return true
+  }
+  return false
 }
 
 /** `.yml` is tried first, then `.json`. */
@@ -108,7 +126,8 @@ function foldersOf(world: World): readonly string[] {
 }
 
 function same(left: World, right: World): boolean {
-  const key = ({ gateway, system, models, files }: World): string => JSON.stringify([gateway, system, models, files])
+  const key = ({ gateway, system, models, files, ownPlugins }: World): string =>
+    JSON.stringify([gateway, system, models, files, ownPlugins])
   return key(left) === key(right)
 }
 

@@ -34,6 +34,7 @@ function worldOf(name: string): World {
     system,
     models: { users: missing('users'), applications: missing('applications'), credentials: missing('credentials') },
     files: Object.fromEntries(files),
+    ownPlugins: [],
   }
 }
 
@@ -65,8 +66,12 @@ it('gives the same translation for the same world', () => {
 it('asks for what the system configuration says', () => {
   const { wishes } = translate(worldOf('plugins'))
   expect(wishes?.store).toMatchObject({ kind: 'memory', namespace: 'EG', crypto: { saltRounds: 10 } })
-  expect(wishes?.plugins).toEqual([
-    { name: 'mine', package: './mine', settings: { package: './mine' }, from: '/etc/gateway' },
-  ])
+  expect(wishes?.plugins?.map(({ name }) => name)).toEqual(['mine', 'scopes', 'metrics', 'healthcheck'])
+  expect(wishes?.plugins?.[0]).toEqual({
+    name: 'mine',
+    package: './mine',
+    settings: { package: './mine' },
+    from: '/etc/gateway',
+  })
   expect(wishes?.admin).toBeUndefined()
 })

@@ -59,7 +59,7 @@ function translateFresh(world: World): Translation {
     listeners: listeners.map((listener) => listener.id),
     proxies,
     system: systemConfig,
-    plugins: plugins.wishes.length > 0,
+    plugins: plugins.foreign,
     builtIn: plugins.builtIn,
   })
   const wishes = translateWishes(context, { gateway: config, system: systemConfig, pipelines, plugins: plugins.wishes })
@@ -135,7 +135,7 @@ function listenerPolicies(
       origin: context.gateway.origin(['policies']),
     })
   }
-  if (plugins.wishes.length > 0) {
+  if (plugins.foreign) {
     uses.push({ policy: 'plugin-routes', config: {}, origin: context.system.origin(['plugins']) })
   }
   return uses

@@ -4,13 +4,12 @@ import { defaultModels } from './models.ts'
 import { isMapping, type Mapping, type Pipeline } from './normalise.ts'
 import { complain, fileText, type Context } from './report.ts'
 import type { Schema } from './schemas.ts'
-import { modelNames, type ModelName, type TextFile } from './world.ts'
+import { kargoPlugins, modelNames, type ModelName, type TextFile } from './world.ts'
 
 export interface WishesInput {
   readonly gateway: Mapping
   readonly system: Mapping
   readonly pipelines: readonly Pipeline[]
-  /** Without those that are built in. */
   readonly plugins: readonly PluginWish[]
 }
 
@@ -139,8 +138,10 @@ function parseModel(context: Context, file: TextFile): Schema | undefined {
 // --- plugins ---------------------------------------------------------------------------------------------------------
 
 export interface Plugins {
-  /** To be loaded. */
+  /** To be loaded, or to come true as parts of the gateway. */
   readonly wishes: readonly PluginWish[]
+  /** Is there one among them that is not built in, and may bring policies, conditions and routes? */
+  readonly foreign: boolean
   /** Name of a policy that a plugin would bring → our policy that does the same. */
   readonly builtIn: Readonly<Record<string, string>>
   /** Paths that answer whether the gateway lives. */
@@ -155,50 +156,34 @@ export function pluginsOf(context: Context, system: Mapping): Plugins {
   const wishes: PluginWish[] = []
   const builtIn: Record<string, string> = {}
   const healthchecks: string[] = []
+  let foreign = false
   const given = isMapping(system['plugins']) ? system['plugins'] : {}
   for (const [name, settings] of Object.entries(given)) {
     const own = isMapping(settings) ? settings : {}
     const file = typeof own['package'] === 'string' ? own['package'] : undefined
-    if (isRewrite(name, file)) {
+    if ((file ?? name).replace(/^express-gateway-plugin-/, '') === 'rewrite') {
       builtIn['rewrite'] = 'rewrite'
       continue
     }
-    if (isKargo(name, file)) {
-      const known = kargo(name, own, builtIn, healthchecks)
-      if (known) continue
+    wishes.push({ name, ...(file === undefined ? {} : { package: file }), settings: own, from: context.world.folder })
+    if (!isKargo(context, name, file)) {
+      foreign = true
+      continue
     }
-    wishes.push({
-      name,
-      ...(file === undefined ? {} : { package: file }),
-      settings: own,
-      from: context.world.folder,
-    })
+    if (name === 'scopes') builtIn['scopes'] = 'scopes'
+    if (name === 'metrics') builtIn['metrics'] = 'metrics-label'
+    if (name === 'healthcheck') {
+      healthchecks.push(typeof own['endpointName'] === 'string' ? own['endpointName'] : '/healthcheck')
+    }
   }
-  return { wishes, builtIn, healthchecks }
+  return { wishes, foreign, builtIn, healthchecks }
 }
 
-function isRewrite(name: string, file: string | undefined): boolean {
-  return (file ?? name).replace(/^express-gateway-plugin-/, '') === 'rewrite'
-}
-
-function isKargo(name: string, file: string | undefined): boolean {
-  return file !== undefined && new RegExp(`^\\./plugins/${name.replace(/[^\w-]/g, '\\$&')}(?:\\.js)?$`).test(file)
-}
-
-function kargo(name: string, settings: Mapping, builtIn: Record<string, string>, healthchecks: string[]): boolean {
-  switch (name) {
-    case 'healthcheck':
-      healthchecks.push(typeof settings['endpointName'] === 'string' ? settings['endpointName'] : '/healthcheck')
-      return true
-    case 'scopes':
-      builtIn['scopes'] = 'scopes'
-      return true
-    case 'metrics':
-      builtIn['metrics'] = 'metrics-label'
-      return true
-    default:
-      return false
-  }
+function isKargo(context: Context, name: string, file: string | undefined): boolean {
+  if (!kargoPlugins.some((known) => known === name) || file === undefined) return false
+  return (
+    new RegExp(`^\\./plugins/${name}(?:\\.js|/index\\.js|/)?$`).test(file) && !context.world.ownPlugins.includes(name)
+  )
 }
 
 /** As the Admin API and plugins see it: one spelling, lists as lists. */

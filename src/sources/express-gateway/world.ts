@@ -15,7 +15,12 @@ export interface World {
   readonly models: Readonly<Record<ModelName, TextFile>>
   /** Files that the configuration names (keys, certificates), by the path as it is written there. */
   readonly files: Readonly<Record<string, TextFile>>
+  /** Names for which the folder has a plugin file of its own, `plugins/NAME.js` or `plugins/NAME/index.js`. */
+  readonly ownPlugins: readonly string[]
 }
+
+/** Kargo's plugins are built in; somebody's own file of one of these names is somebody's own plugin. */
+export const kargoPlugins = ['healthcheck', 'metrics', 'scopes', 'populate', 's3', 'storage'] as const
 
 export type ModelName = 'users' | 'applications' | 'credentials'
 
