@@ -1,6 +1,7 @@
 /** Settings → an engine with everything around it: consumers, plugins, expressions, access log. Effects begin here. */
 import { createWriteStream, type WriteStream } from 'node:fs'
 import type { Server } from 'node:http'
+import { createKargo } from './kargo/kargo.ts'
 import type { Handler } from './lib/handler.ts'
 import type { Diagnostic } from './model/diagnostic.ts'
 import type { Expressions, Services } from './policies/services.ts'
@@ -50,6 +51,7 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
   const services = createLiveServices({ expressions, events, metrics })
   const door = consumersDoor(settings, folder, events)
   const plugins = createPlugins({ events, metrics, expressions, services: () => pluginServices(door.consumers) })
+  const kargo = createKargo({ events, registry: metrics.registry })
   services.replace({ plugins })
   const access = accessLog(settings.log.access)
   const target = parts.createEngine({
@@ -78,20 +80,16 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
         services.replace({ identities, counters, cache, authorizations })
       }
       configuration = wishes.find((wish) => wish.expressGateway !== undefined)?.expressGateway
-      return [
-        ...diagnostics,
-        ...(await plugins.load(
-          wishes.flatMap((wish) => wish.plugins ?? []),
-          configuration,
-        )),
-      ]
+      const wished = wishes.flatMap((wish) => wish.plugins ?? [])
+      const builtIn = await kargo.load(wished, configuration?.folder ?? folder, consumers)
+      return [...diagnostics, ...builtIn.diagnostics, ...(await plugins.load(builtIn.others, configuration))]
     },
     addresses: () =>
       [...target.addresses()].map(([listener, { address, port, family }]) => ({
         listener,
         url: urlOf(listener, address, port, family),
       })),
-    adminHandlers: [plugins.adminHandler, admin],
+    adminHandlers: [plugins.adminHandler, kargo.adminHandler, admin],
     announce: (server) => {
       plugins.serving(
         [...target.addresses()].map(([listener, { address, port, family }]) => ({

@@ -34,6 +34,7 @@ import { rewriteLocation } from './rewrite-location/policy.ts'
 import { rewrite } from './rewrite/policy.ts'
 import { scopes } from './scopes/policy.ts'
 import { sharedKey } from './shared-key/policy.ts'
+import { storage } from './storage/policy.ts'
 import { stripIdentity } from './strip-identity/policy.ts'
 import { targetPath } from './target-path/policy.ts'
 import { urlRewrite } from './url-rewrite/policy.ts'
@@ -70,6 +71,7 @@ export const policies: readonly AnyPolicy[] = [
   forward,
   followRedirects,
   mirror,
+  storage,
   healthcheck,
   oauth2Server,
   // what others have written
