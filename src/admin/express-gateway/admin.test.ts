@@ -181,7 +181,7 @@ describe('scopes, credentials, tokens', () => {
     expect(await a('POST', '/users', { username: 'x' })).toMatch(/\[400\]$/)
     expect(await a('POST', '/users', '{bad')).toMatch(/\[400\]$/)
     expect(await a('DELETE', '/scopes/none')).toBe('scope not found: none [404]')
-    expect(await a('GET', '/credentials/key-auth/none')).toBe('No credential found with id: none [404]')
+    expect(await a('GET', '/credentials/key-auth/none')).toBe('credential not found: none [404]')
     expect(await a('GET', '/users?start=zz')).toMatch(/\[400\]$/)
   })
 })

@@ -17,7 +17,7 @@ export const credentials: Endpoint<Consumers> = async ({ method, path, body, ans
   if (sub === undefined) {
     if (method !== 'GET') return undefined
     const found = await credentials.get(type, id)
-    if (found === undefined && answers === 'strict') throw new Refusal(404, `No credential found with id: ${id}`)
+    if (found === undefined && answers === 'strict') throw new Refusal(404, `credential not found: ${id}`)
     return { status: 200, body: found ?? null }
   }
   if (sub === 'status' && scope === undefined && method === 'PUT') {
