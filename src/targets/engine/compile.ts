@@ -18,10 +18,12 @@ import type { Services } from '../../policies/services.ts'
 import { compileTrust, type Trust } from './connection.ts'
 import type { EngineExchange } from './exchange.ts'
 import type { ForwardPlan, ForwardTarget } from './forward.ts'
+import type { PortPlan } from './listeners.ts'
 import { createPicker } from './picker.ts'
 import type { BackendPool } from './pool.ts'
 import { compileRules, type Rules } from './router/router.ts'
-import { compileSockets, type SocketPlan } from './sockets.ts'
+import { compileSockets } from './sockets.ts'
+import { compileStreams } from './streams/compile.ts'
 import type { Counts, RouteCounts } from './stats.ts'
 import { compileBackendTls, type BackendSecurity } from './tls.ts'
 import type { Wheel } from './wheel.ts'
@@ -69,7 +71,7 @@ export interface ExchangeContext {
 /** A whole plan, compiled. */
 export interface EngineArtifact {
   readonly plan: Plan
-  readonly sockets: readonly SocketPlan[]
+  readonly sockets: readonly PortPlan[]
   readonly backends: ReadonlyMap<string, CompiledBackend>
 }
 
@@ -151,7 +153,12 @@ export class Compiler {
     for (const backend of model.backends) {
       backends.set(backend.id, this.#backend(backend, endpoints.get(backend.id), world, diagnostics))
     }
-    const sockets = compileSockets(listeners, certificates, diagnostics)
+    const sockets = compileStreams(model, compileSockets(listeners, certificates, diagnostics), {
+      limits: this.#limits,
+      certificates,
+      pool: (id) => (backendIds.has(id) ? this.#options.pool(id) : undefined),
+      diagnostics,
+    })
     return { artifact: { plan, sockets, backends }, diagnostics }
   }
 

@@ -9,12 +9,14 @@ import type { Applied, Target } from '../target.ts'
 import { Compiler, type EngineArtifact, type ExchangeContext } from './compile.ts'
 import { forwardedLines } from './connection.ts'
 import type { EngineExchange } from './exchange.ts'
-import { OpenSocket, type OtherProtocols } from './listeners.ts'
+import { http2 } from './http2/protocols.ts'
+import { OpenSocket, type OpenPort, type OtherProtocols, type PortPlan } from './listeners.ts'
 import { mirrorTo } from './mirror.ts'
 import { BackendPool } from './pool.ts'
 import { Resolver } from './resolve.ts'
 import { Counts } from './stats.ts'
-import type { SocketPlan } from './sockets.ts'
+import { OpenStreamSocket } from './streams/socket.ts'
+import { OpenDatagramSocket } from './streams/datagrams.ts'
 import { Wheel } from './wheel.ts'
 
 export interface EngineOptions {
@@ -27,7 +29,7 @@ export interface EngineOptions {
   readonly limits?: Limits
   /** After each exchange. Must be cheap, and must not keep the exchange. */
   readonly onDone?: (exchange: EngineExchange) => void
-  /** HTTP/2, where it is built in. */
+  /** Default: HTTP/2. */
   readonly otherProtocols?: OtherProtocols
 }
 
@@ -89,11 +91,11 @@ export function createEngine(options: EngineOptions): Engine {
     context,
     pool,
   })
-  let open = new Map<string, OpenSocket>()
+  let open = new Map<string, OpenPort>()
   let leaving = new Set<Promise<void>>()
 
   /** Everything that changes for requests, in one turn of the event loop. */
-  const swap = (artifact: EngineArtifact, next: Map<string, OpenSocket>): void => {
+  const swap = (artifact: EngineArtifact, next: Map<string, OpenPort>): void => {
     model = artifact.plan.model
     for (const [id, compiled] of artifact.backends)
       pool(id).configure(compiled.backend, compiled.endpoints, compiled.security)
@@ -102,8 +104,20 @@ export function createEngine(options: EngineOptions): Engine {
       known.stop()
       known.configure(undefined, undefined, undefined)
     }
-    for (const socketPlan of artifact.sockets) next.get(socketPlan.key)!.plan = socketPlan
+    for (const portPlan of artifact.sockets) next.get(portPlan.key)!.use(portPlan)
     open = next
+  }
+
+  const openPort = (portPlan: PortPlan): OpenPort => {
+    const others = options.otherProtocols ?? http2
+    switch (portPlan.kind) {
+      case 'http':
+        return new OpenSocket(portPlan, context, others)
+      case 'stream':
+        return new OpenStreamSocket(portPlan, context, others)
+      case 'datagram':
+        return new OpenDatagramSocket(portPlan, context)
+    }
   }
 
   return {
@@ -113,11 +127,11 @@ export function createEngine(options: EngineOptions): Engine {
 
     async apply(artifact): Promise<Applied> {
       const wanted = new Map(artifact.sockets.map((socketPlan) => [socketPlan.key, socketPlan]))
-      const staying = new Map<string, OpenSocket>()
-      const going: OpenSocket[] = []
+      const staying = new Map<string, OpenPort>()
+      const going: OpenPort[] = []
       for (const [key, socket] of open) {
         const next = wanted.get(key)
-        if (next !== undefined && isSameKind(socket, next)) staying.set(key, socket)
+        if (next !== undefined && socket.fits(next)) staying.set(key, socket)
         else going.push(socket)
       }
       const coming = artifact.sockets.filter((socketPlan) => !staying.has(socketPlan.key))
@@ -127,10 +141,10 @@ export function createEngine(options: EngineOptions): Engine {
       )
       await Promise.all(inTheWay.map((socket) => socket.unlisten()))
 
-      const opened: OpenSocket[] = []
+      const opened: OpenPort[] = []
       const diagnostics: Diagnostic[] = []
       for (const socketPlan of coming) {
-        const socket = new OpenSocket(socketPlan, context, options.otherProtocols)
+        const socket = openPort(socketPlan)
         try {
           await socket.listen()
           opened.push(socket)
@@ -141,7 +155,7 @@ export function createEngine(options: EngineOptions): Engine {
       if (diagnostics.length > 0) {
         await Promise.all(opened.map((socket) => socket.drain(0)))
         for (const socket of inTheWay) {
-          const again = new OpenSocket(socket.plan, context, options.otherProtocols)
+          const again = openPort(socket.plan)
           try {
             await again.listen()
             open.set(socket.plan.key, again)
@@ -200,14 +214,7 @@ export function createEngine(options: EngineOptions): Engine {
 /** How long a connection of a port that is gone from the plan may finish, milliseconds. */
 const DRAIN = 30_000
 
-function isSameKind(socket: OpenSocket, next: SocketPlan): boolean {
-  const { tls } = socket.plan
-  if ((tls === undefined) !== (next.tls === undefined)) return false
-  // what the server asks in a handshake is fixed when it is made
-  return tls?.asksForCertificates === next.tls?.asksForCertificates && tls?.insists === next.tls?.insists
-}
-
-function cannotListen(socketPlan: SocketPlan, error: unknown): Diagnostic {
+function cannotListen(socketPlan: PortPlan, error: unknown): Diagnostic {
   const { listener } = socketPlan.listeners[0]!
   const code = (error as NodeJS.ErrnoException).code ?? ''
   const where = `${socketPlan.address ?? '*'}:${socketPlan.port}`

@@ -1,30 +1,56 @@
 /** Open sockets: what listens, and the connections of each. Effect. */
-import net, { type Server, type Socket } from 'node:net'
+import net, { type AddressInfo, type Server, type Socket } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
 import type { ExchangeContext } from './compile.ts'
-import type { ConnectionFactsOf } from './connection.ts'
+import { plainAddress } from './connection.ts'
 import { ClientConnection } from './server.ts'
 import type { SocketPlan } from './sockets.ts'
+import type { DatagramSocketPlan, StreamSocketPlan } from './streams/compile.ts'
 import { raw, Wire } from './wire.ts'
 
 /** Who speaks another protocol on the same port: HTTP/2 by its preface, or by ALPN. */
 export interface OtherProtocols {
   /** For `ALPNProtocols`, in order of preference. */
   readonly alpn: readonly string[]
-  /** Takes a connection whose ALPN is not http/1.1. */
-  takeAlpn(socket: TLSSocket, open: OpenSocket): boolean
-  /** Takes a plain connection that began with the HTTP/2 preface; `first`: what was read so far. Call `leave` before touching the socket. */
-  takePreface(socket: Socket, first: Buffer, open: OpenSocket, leave: () => void): boolean
+  /** Takes a connection whose ALPN is one of its own. */
+  takeAlpn(socket: TLSSocket, open: OpenSocket): OpenConnection
+  /** Takes a plain connection that began with the HTTP/2 preface; `first`: what was read so far. Nobody listens to the socket any more. */
+  takePreface(socket: Socket, first: Buffer, open: OpenSocket): OpenConnection
 }
 
-/** One port that is open. Its plan is replaced in one assignment. */
-export class OpenSocket {
+/** One connection of a client, whatever it speaks. */
+export interface OpenConnection {
+  /** Ends when it can: at once where nothing is under way. */
+  drain(): void
+  destroy(): void
+}
+
+/** What engine.ts needs of anything that is bound to an address and a port. */
+export interface OpenPort {
+  readonly plan: PortPlan
+  readonly address: AddressInfo | undefined
+  listen(): Promise<void>
+  /** Nothing new is taken; what is open stays. */
+  unlisten(): Promise<void>
+  /** Resolves when the last connection has ended by itself, or was ended after `graceMs`. */
+  drain(graceMs: number): Promise<void>
+  /** Can it serve that plan while it stays open? */
+  fits(next: PortPlan): boolean
+  /** From here on that plan holds. Only after `fits`. */
+  use(next: PortPlan): void
+}
+
+/** What is said about a port, by kind: `http` with or without TLS, bytes, datagrams. */
+export type PortPlan = SocketPlan | StreamSocketPlan | DatagramSocketPlan
+
+/** One port of HTTP that is open. Its plan is replaced in one assignment. */
+export class OpenSocket implements OpenPort {
   plan: SocketPlan
   draining = false
   readonly context: ExchangeContext
   readonly secure: boolean
   readonly asksForCertificates: boolean
-  readonly connections = new Set<ClientConnection>()
+  readonly connections = new Set<OpenConnection>()
   readonly #others: OtherProtocols | undefined
   readonly #server: Server
   readonly #perClient = new Map<string, number>()
@@ -43,7 +69,10 @@ export class OpenSocket {
       this.#server = tls.createServer({
         ...options,
         secureContext: plan.tls.first,
-        ALPNProtocols: [...(others?.alpn ?? ['http/1.1'])],
+        ALPNCallback: ({ servername, protocols }: { servername: string; protocols: readonly string[] }) =>
+          this.plan.tls
+            ?.protocolsFor(servername)
+            .find((name) => protocols.includes(name) && (name === 'http/1.1' || others?.alpn.includes(name) === true)),
         handshakeTimeout: 10_000,
         requestCert: plan.tls.asksForCertificates,
         rejectUnauthorized: plan.tls.insists,
@@ -94,7 +123,6 @@ export class OpenSocket {
         this.context.counts.connectionsRefused++
         return
       }
-      accepted.setNoDelay?.(true)
       this.#accept(accepted, undefined)
     }
   }
@@ -131,7 +159,7 @@ export class OpenSocket {
   }
 
   /** A connection has gone. */
-  left(connection: ClientConnection, facts: ConnectionFactsOf): void {
+  left(connection: OpenConnection, facts: { readonly remoteAddress: string }): void {
     if (!this.connections.delete(connection)) return
     this.context.counts.connections--
     const count = this.#perClient.get(facts.remoteAddress)
@@ -142,29 +170,55 @@ export class OpenSocket {
     if (this.connections.size === 0) this.#onEmpty?.()
   }
 
-  takePreface(socket: Socket, first: Buffer, leave: () => void): boolean {
-    return this.#others?.takePreface(socket, first, this, leave) === true
+  fits(next: PortPlan): boolean {
+    if (next.kind !== 'http' || (this.plan.tls === undefined) !== (next.tls === undefined)) return false
+    // what the server asks in a handshake is fixed when it is made
+    const { tls: before } = this.plan
+    return before?.asksForCertificates === next.tls?.asksForCertificates && before?.insists === next.tls?.insists
+  }
+
+  use(next: PortPlan): void {
+    if (next.kind === 'http') this.plan = next
+  }
+
+  /** A connection that another port has taken for this one; what was read of it stands in the socket again. */
+  inject(socket: Socket): void {
+    this.#server.emit('connection', socket)
+  }
+
+  /** A connection has begun with the preface of HTTP/2; `leave` takes hands off it. False: nobody here speaks that. */
+  takePreface(connection: OpenConnection, socket: Socket, first: Buffer, leave: () => void): boolean {
+    const others = this.#others
+    if (others === undefined) return false
+    leave()
+    if (this.connections.delete(connection)) this.connections.add(others.takePreface(socket, first, this))
+    return true
   }
 
   #accept(handle: unknown, socket: Socket | undefined): void {
-    const { counts } = this.context
     const make = (wire: Wire): ClientConnection => {
       const made = new ClientConnection(wire, this)
       this.connections.add(made)
       return made
     }
+    const wire = socket === undefined ? Wire.accept(make, handle) : Wire.over(make, socket)
+    this.#count(wire.socket)
+  }
+
+  /** It is gone at once where this client has enough already. */
+  #count(socket: Socket): void {
+    const { counts } = this.context
     counts.connections++
     counts.connectionsOpened++
-    const wire = socket === undefined ? Wire.accept(make, handle) : Wire.over(make, socket)
     const most = this.plan.limits.connectionsPerClient
     if (most === 0) return
-    const address = plainAddress(wire.socket)
+    const address = plainAddress(socket)
     const count = (this.#perClient.get(address) ?? 0) + 1
     this.#perClient.set(address, count)
     if (count > most) {
       counts.connectionsRefused++
       counts.refuse('connections-per-client')
-      wire.destroy()
+      socket.destroy()
     }
   }
 
@@ -179,16 +233,15 @@ export class OpenSocket {
     }
     const protocol = socket.alpnProtocol
     if (typeof protocol === 'string' && protocol !== 'http/1.1' && protocol !== 'http/1.0') {
-      if (this.#others?.takeAlpn(socket, this) === true) return
+      if (this.#others?.alpn.includes(protocol) === true) {
+        this.connections.add(this.#others.takeAlpn(socket, this))
+        this.#count(socket)
+        return
+      }
       socket.on('error', () => undefined)
       socket.destroy()
       return
     }
     this.#accept(undefined, socket)
   }
-}
-
-function plainAddress(socket: Socket): string {
-  const address = socket.remoteAddress ?? ''
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }

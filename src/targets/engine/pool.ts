@@ -33,7 +33,7 @@ export class BackendPool {
   #security: BackendSecurity | undefined
   #picker: Picker = createPicker([])
   #check: HealthCheck | undefined
-  #ring: readonly { readonly at: number; readonly endpoint: EndpointPool }[] | undefined
+  #ring: Ring | undefined
 
   constructor(id: string, context: PoolContext) {
     this.id = id
@@ -82,7 +82,11 @@ export class BackendPool {
   pick(exchange: EngineExchange): EndpointPool | undefined {
     const { endpoints } = this
     if (endpoints.length === 0) return undefined
-    const now = exchange.begun
+    const { begun: now } = exchange
+    const only = endpoints[0]!
+    if (endpoints.length === 1 && exchange.plan?.forward.persistence === undefined) {
+      return weightOf(only) > 0 ? only : undefined
+    }
     const persistence = exchange.plan?.forward.persistence
     if (persistence !== undefined) {
       const before = pinned(exchange, persistence, endpoints)
@@ -118,6 +122,31 @@ export class BackendPool {
     this.endpoints = []
   }
 
+  /** The endpoint for a connection or a flow of bytes. */
+  pickForBytes(seeker: Seeker): EndpointPool | undefined {
+    const { endpoints } = this
+    const balance = this.backend?.balance
+    const takes = (endpoint: EndpointPool): boolean =>
+      weightOf(endpoint) > 0 && !seeker.tried.includes(endpoint) && endpoint.usable(seeker.begun)
+    if (balance?.kind === 'hash' && balance.on === 'client-address') {
+      this.#ring ??= makeRing(endpoints)
+      const chosen = onRing(this.#ring, seeker.clientAddress, takes)
+      if (chosen !== undefined) return chosen
+    }
+    if (balance?.kind === 'least-connections') {
+      const able = endpoints.filter(takes)
+      if (able.length > 0) return able.reduce((a, b) => (b.busy * weightOf(a) < a.busy * weightOf(b) ? b : a))
+    }
+    for (let turn = 0; turn < endpoints.length * 2; turn++) {
+      const index = this.#picker.next()
+      if (index < 0) return undefined
+      if (takes(endpoints[index]!)) return endpoints[index]
+    }
+    return (
+      endpoints.find(takes) ?? endpoints.find((endpoint) => weightOf(endpoint) > 0 && !seeker.tried.includes(endpoint))
+    )
+  }
+
   #least(exchange: EngineExchange): EndpointPool | undefined {
     // begins at the next of the rotation, so that equals take turns
     const start = Math.max(0, this.#picker.next())
@@ -136,23 +165,37 @@ export class BackendPool {
     const key = hashKey(exchange, balance)
     if (key === undefined) return undefined
     this.#ring ??= makeRing(this.endpoints)
-    const ring = this.#ring
-    if (ring.length === 0) return undefined
-    const wanted = hash32(key)
-    let low = 0
-    let high = ring.length
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (ring[middle]!.at < wanted) low = middle + 1
-      else high = middle
-    }
-    for (let step = 0; step < ring.length; step++) {
-      const { endpoint } = ring[(low + step) % ring.length]!
-      if (!wasTried(exchange, endpoint) && endpoint.usable(exchange.begun)) return endpoint
-    }
-    return undefined
+    return onRing(this.#ring, key, (endpoint) => !wasTried(exchange, endpoint) && endpoint.usable(exchange.begun))
   }
 }
+
+/** Who looks for an endpoint, and is no exchange. */
+export interface Seeker {
+  /** Of the monotonic clock, milliseconds. */
+  readonly begun: number
+  readonly tried: readonly EndpointPool[]
+  readonly clientAddress: string
+}
+
+/** The first point behind that of the key whose endpoint takes it. */
+function onRing(ring: Ring, key: string, takes: (endpoint: EndpointPool) => boolean): EndpointPool | undefined {
+  if (ring.length === 0) return undefined
+  const wanted = hash32(key)
+  let low = 0
+  let high = ring.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (ring[middle]!.at < wanted) low = middle + 1
+    else high = middle
+  }
+  for (let step = 0; step < ring.length; step++) {
+    const { endpoint } = ring[(low + step) % ring.length]!
+    if (takes(endpoint)) return endpoint
+  }
+  return undefined
+}
+
+type Ring = readonly { readonly at: number; readonly endpoint: EndpointPool }[]
 
 /** One address, and the connections to it. */
 export class EndpointPool {
@@ -228,6 +271,10 @@ export class EndpointPool {
 
   get ejected(): boolean {
     return this.#ejectedUntil > performance.now()
+  }
+
+  get retired(): boolean {
+    return this.#retired
   }
 
   /** Out of the plan: what is under way ends as it would, nothing new begins. */

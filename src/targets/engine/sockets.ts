@@ -9,6 +9,7 @@ import { byName, compileCertificate, pemOf, type ServedCertificate } from './tls
 
 /** Everything about one address and port that can change while it is open. */
 export interface SocketPlan {
+  readonly kind: 'http'
   readonly key: string
   /** Undefined: all addresses. */
   readonly address: string | undefined
@@ -28,6 +29,8 @@ export interface SocketTls {
   readonly asksForCertificates: boolean
   /** Every listener of the socket insists: then the handshake itself fails. */
   readonly insists: boolean
+  /** What may be spoken after the handshake, in our order of preference. */
+  protocolsFor(serverName: string | undefined): readonly string[]
   /** Undefined: no certificate for that name, and the handshake must fail. */
   contextFor(serverName: string): SecureContext | undefined
   /** Must a client of that name have shown a good certificate? */
@@ -85,6 +88,7 @@ function compileSocket(
   if (protocol === 'https' && tls === undefined) return undefined
   const strict = group.length > 1
   return {
+    kind: 'http',
     key,
     address: address === '*' ? undefined : address,
     port,
@@ -103,14 +107,16 @@ function compileSocket(
 const REMEMBERED_HOSTS = 2000
 
 /** Exact names first, then the longest suffix, then patterns in order, then the listener of every host. */
-function compileHosts(group: readonly CompiledListener[]): (host: string) => CompiledListener | undefined {
+export function compileHosts<T extends { readonly listener: Listener }>(
+  group: readonly T[],
+): (host: string) => T | undefined {
   const [only] = group
   if (group.length === 1 && only!.listener.host === undefined) return () => only
-  const exact = new Map<string, CompiledListener>()
+  const exact = new Map<string, T>()
   const others: {
     readonly rank: number
     readonly takes: (host: string) => boolean
-    readonly compiled: CompiledListener
+    readonly compiled: T
   }[] = []
   for (const compiled of group) {
     const { host } = compiled.listener
@@ -120,7 +126,7 @@ function compileHosts(group: readonly CompiledListener[]): (host: string) => Com
     } else others.push({ ...hostCheck(host), compiled })
   }
   others.sort((a, b) => b.rank - a.rank)
-  const remembered = new Map<string, CompiledListener | undefined>()
+  const remembered = new Map<string, T | undefined>()
   return (host) => {
     const known = exact.get(host) ?? remembered.get(host)
     if (known !== undefined) return known
@@ -133,7 +139,10 @@ function compileHosts(group: readonly CompiledListener[]): (host: string) => Com
   }
 }
 
-function hostCheck(host: HostMatch | undefined): { readonly rank: number; readonly takes: (host: string) => boolean } {
+export function hostCheck(host: HostMatch | undefined): {
+  readonly rank: number
+  readonly takes: (host: string) => boolean
+} {
   switch (host?.kind) {
     case undefined:
       return { rank: -1, takes: () => true }
@@ -158,9 +167,9 @@ function hostCheck(host: HostMatch | undefined): { readonly rank: number; readon
   }
 }
 
-function compileSocketTls(
-  group: readonly CompiledListener[],
-  own: (host: string) => CompiledListener | undefined,
+export function compileSocketTls(
+  group: readonly { readonly listener: Listener }[],
+  own: (host: string) => { readonly listener: Listener } | undefined,
   certificates: ReadonlyMap<string, Certificate>,
   diagnostics: Diagnostic[],
 ): SocketTls | undefined {
@@ -185,6 +194,8 @@ function compileSocketTls(
     first: first.context,
     asksForCertificates: asks,
     insists: group.every(({ listener }) => required(listener)),
+    protocolsFor: (serverName) =>
+      ((serverName === undefined ? undefined : own(serverName.toLowerCase())) ?? group[0])?.listener.tls?.alpn ?? ALPN,
     contextFor: (serverName) => {
       const name = serverName.toLowerCase()
       const listener = own(name)?.listener
@@ -201,6 +212,8 @@ function compileSocketTls(
     },
   }
 }
+
+const ALPN: readonly string[] = ['h2', 'http/1.1']
 
 /** Contexts cost a millisecond each: a certificate keeps its own for as long as it is the same. */
 const contexts = new WeakMap<Certificate, Map<string, ServedCertificate>>()

@@ -35,6 +35,9 @@ export class Counts {
   upstreamConnects = 0
   upstreamRetries = 0
   ejections = 0
+  /** Of listeners of bytes: connections and flows that are open, that were opened, what went through them. */
+  readonly streams = { open: 0, opened: 0, refused: 0, received: 0, sent: 0 }
+  readonly flows = { open: 0, opened: 0, dropped: 0, received: 0, sent: 0 }
   readonly upstreamFailures: Record<UpstreamFailure, number> = {
     connect: 0,
     'connect-timeout': 0,
