@@ -12,7 +12,11 @@ export type Config = z.infer<typeof config>
 const NAME = 'eg'
 const HELP = 'express-gateway'
 const LABELS = ['type', 'status_code', 'consumer', 'api_endpoint'] as const
-const status = Symbol('metrics-label')
+const seen = Symbol('metrics-label')
+interface Seen {
+  readonly code: number
+  readonly signal: AbortSignal
+}
 
 export const metricsLabel: Policy<Config> = {
   name: 'metrics-label',
@@ -23,12 +27,14 @@ export const metricsLabel: Policy<Config> = {
     const label = endpoint ?? route?.label ?? route?.id ?? 'unknown'
     return {
       response: (exchange) => {
-        exchange.notes.set(status, exchange.response.status)
+        // asked for now: a signal that is first asked for when all is over has ended in any case
+        exchange.notes.set(seen, { code: exchange.response.status, signal: exchange.signal })
       },
       // after the last byte: an answer that was cut off was no answer
       done: (exchange) => {
-        const code = exchange.notes.get(status)
-        if (typeof code !== 'number' || exchange.signal.aborted) return
+        const answer = exchange.notes.get(seen) as Seen | undefined
+        if (answer === undefined || answer.signal.aborted) return
+        const { code } = answer
         // the consumer that was proved, never the header: whoever could write it could fill the memory with series
         const consumer = exchange.consumer?.id ?? 'anonymous'
         count([code >= 200 && code < 300 ? 'SUCCESS' : 'FAILED', String(code), consumer, label])
