@@ -1,0 +1,25 @@
+/** What the primary and its workers say to each other. Types only. */
+import type { AddressInfo } from 'node:net'
+import type { Diagnostic } from '../../model/diagnostic.ts'
+import type { WrittenPlan } from './plan-wire.ts'
+
+export type ToWorker =
+  | { readonly kind: 'grant'; readonly turn: number; readonly wishes: unknown }
+  | { readonly kind: 'plan'; readonly turn: number; readonly plan: WrittenPlan }
+  /** Sums in the order they were asked for: count, end of the window, count, … */
+  | { readonly kind: 'counted'; readonly turn: number; readonly sums: readonly number[] }
+  | { readonly kind: 'failed'; readonly turn: number; readonly message: string }
+  | { readonly kind: 'stop'; readonly graceMs: number }
+
+export type FromWorker =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'granted'; readonly turn: number; readonly diagnostics: readonly Diagnostic[] }
+  | {
+      readonly kind: 'applied'
+      readonly turn: number
+      readonly refused: boolean
+      readonly diagnostics: readonly Diagnostic[]
+      readonly addresses: readonly (readonly [listener: string, address: AddressInfo])[]
+    }
+  /** Key, window, amount, key, window, amount, … */
+  | { readonly kind: 'count'; readonly turn: number; readonly asked: readonly (string | number)[] }

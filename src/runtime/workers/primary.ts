@@ -1,0 +1,235 @@
+/** Several workers as one target: plans are compiled here for their diagnostics, and served there. Effect. */
+import cluster, { type Worker } from 'node:cluster'
+import type { AddressInfo } from 'node:net'
+import type { Diagnostic } from '../../model/diagnostic.ts'
+import type { Plan } from '../../pipeline/plan.ts'
+import type { Counters, Events } from '../../policies/services.ts'
+import type { Applied, Compilation, Target } from '../../targets/target.ts'
+import { countAll } from './counters.ts'
+import type { FromWorker, ToWorker } from './messages.ts'
+import { PlanWriter } from './plan-wire.ts'
+
+export interface WorkersOptions {
+  readonly count: number
+  /** The program that calls `serveAsWorker`, and its arguments. */
+  readonly program: string
+  readonly args?: readonly string[]
+  readonly execArgv?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  /** For diagnostics only: nothing of it is applied. */
+  compile(plan: Plan): Compilation<unknown>
+  /** Who counts for all of them; asked anew each time, since stores change. */
+  counters(): Counters
+  readonly events: Events
+}
+
+export interface Workers extends Target<Plan> {
+  /** To all of them, and to those that come later. The diagnostics are the first worker's. */
+  grant(wishes: unknown): Promise<readonly Diagnostic[]>
+  addresses(): ReadonlyMap<string, AddressInfo>
+  /** Process ids of those that serve. */
+  pids(): readonly number[]
+}
+
+/** How long a worker may take for one plan, milliseconds. */
+const PATIENCE = 60_000
+const FIRST_PAUSE = 100
+const LONGEST_PAUSE = 5000
+
+export async function startWorkers(options: WorkersOptions): Promise<Workers> {
+  cluster.setupPrimary({
+    exec: options.program,
+    args: [...(options.args ?? [])],
+    execArgv: [...(options.execArgv ?? process.execArgv)],
+  })
+  const members: Member[] = []
+  let plan: Plan | undefined
+  let wishes: { readonly value: unknown } | undefined
+  let addresses: ReadonlyMap<string, AddressInfo> = new Map()
+  let stopping = false
+  let pause = FIRST_PAUSE
+
+  const join = async (): Promise<Member> => {
+    const member = new Member(cluster.fork({ ...options.environment }), options)
+    member.worker.once('exit', (code, signal) => {
+      const at = members.indexOf(member)
+      if (at >= 0) members.splice(at, 1)
+      member.gone()
+      if (stopping) return
+      options.events.emit(
+        'error',
+        'workers/died',
+        `worker ${member.worker.process.pid} ended (${signal ?? code}); a new one starts`,
+      )
+      setTimeout(() => void replace(), pause).unref()
+      pause = Math.min(pause * 2, LONGEST_PAUSE)
+    })
+    await member.ready
+    if (wishes !== undefined) await member.grant(wishes.value)
+    if (plan !== undefined) await member.apply(plan)
+    members.push(member)
+    return member
+  }
+  const replace = async (): Promise<void> => {
+    if (stopping) return
+    try {
+      await join()
+      pause = FIRST_PAUSE
+    } catch (error) {
+      options.events.emit('error', 'workers/start', error instanceof Error ? error.message : String(error))
+    }
+  }
+  await Promise.all(Array.from({ length: options.count }, () => join()))
+
+  return {
+    name: 'engine',
+    compile: (next) => ({ artifact: next, diagnostics: options.compile(next).diagnostics }),
+
+    async grant(value) {
+      wishes = { value }
+      const [first] = await Promise.all(members.map((member) => member.grant(value)))
+      return first ?? []
+    },
+
+    async apply(next): Promise<Applied> {
+      const [first, ...others] = members
+      if (first === undefined) return { kind: 'refused', diagnostics: [NOBODY] }
+      // one tries what all must be able to do: a port that is taken is refused before anybody else has moved
+      const tried = await first.apply(next).catch(died)
+      if (tried.refused) return { kind: 'refused', diagnostics: tried.diagnostics }
+      plan = next
+      addresses = new Map(tried.addresses)
+      const rest = await Promise.all(others.map((member) => member.apply(next).catch(died)))
+      rest.forEach((answer, at) => {
+        // it cannot serve what the others serve: a new one will
+        if (answer.refused) others[at]!.worker.process.kill('SIGKILL')
+      })
+      return { kind: 'applied', diagnostics: tried.diagnostics }
+    },
+
+    async stop(graceMs) {
+      stopping = true
+      await Promise.all(members.map((member) => member.stop(graceMs)))
+    },
+
+    addresses: () => addresses,
+    pids: () => members.map((member) => member.worker.process.pid ?? 0),
+  }
+}
+
+const NOBODY: Diagnostic = {
+  code: 'workers/none',
+  severity: 'error',
+  message: 'no worker is alive to take the plan; it is tried again with the next change',
+}
+
+/** A worker that ended over a plan has refused it; another one is on its way. */
+function died(error: Error): Extract<FromWorker, { readonly kind: 'applied' }> {
+  const diagnostic: Diagnostic = {
+    code: 'workers/died',
+    severity: 'error',
+    message: `the plan was not taken: ${error.message}`,
+  }
+  return { kind: 'applied', turn: 0, refused: true, diagnostics: [diagnostic], addresses: [] }
+}
+
+type Answer = Extract<FromWorker, { readonly turn: number }>
+
+/** One worker, as the primary sees it. */
+class Member {
+  readonly worker: Worker
+  readonly ready: Promise<void>
+  readonly #options: WorkersOptions
+  readonly #writer = new PlanWriter()
+  readonly #waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
+  #turn = 0
+  #failReady: ((error: Error) => void) | undefined
+
+  constructor(worker: Worker, options: WorkersOptions) {
+    this.worker = worker
+    this.#options = options
+    this.ready = new Promise((resolve, reject) => {
+      this.#failReady = reject
+      worker.on('message', (message: FromWorker) => {
+        if (message.kind === 'ready') resolve()
+        else if (message.kind === 'count') void this.#count(message.turn, message.asked)
+        else this.#answered(message)
+      })
+    })
+    // whoever awaits `ready` hears of it; without a listener a worker that cannot start would end the primary
+    this.ready.catch(() => undefined)
+    worker.on('error', () => undefined)
+  }
+
+  async grant(wishes: unknown): Promise<readonly Diagnostic[]> {
+    const answer = await this.#ask((turn) => ({ kind: 'grant', turn, wishes }))
+    return answer.kind === 'granted' ? answer.diagnostics : []
+  }
+
+  async apply(plan: Plan): Promise<Extract<FromWorker, { readonly kind: 'applied' }>> {
+    const written = this.#writer.write(plan)
+    const answer = await this.#ask((turn) => ({ kind: 'plan', turn, plan: written }))
+    if (answer.kind !== 'applied') throw new Error('a worker answered something else than it was asked')
+    return answer
+  }
+
+  /** Resolves when the process has ended. */
+  stop(graceMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const { worker } = this
+      const timer = setTimeout(() => worker.process.kill('SIGKILL'), graceMs + 5000)
+      worker.once('exit', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+      this.#say({ kind: 'stop', graceMs })
+    })
+  }
+
+  gone(): void {
+    const error = new Error('the worker ended')
+    this.#failReady?.(error)
+    for (const one of this.#waiting.values()) one.reject(error)
+    this.#waiting.clear()
+  }
+
+  #ask(question: (turn: number) => ToWorker): Promise<Answer> {
+    const turn = ++this.#turn
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        // whatever it is busy with, it does not serve the plan
+        this.worker.process.kill('SIGKILL')
+      }, PATIENCE)
+      const done = (): void => clearTimeout(timer)
+      this.#waiting.set(turn, {
+        resolve: (answer) => {
+          done()
+          resolve(answer)
+        },
+        reject: (error) => {
+          done()
+          reject(error)
+        },
+      })
+      this.#say(question(turn))
+    })
+  }
+
+  #answered(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.turn)
+    this.#waiting.delete(answer.turn)
+    waiting?.resolve(answer)
+  }
+
+  async #count(turn: number, asked: readonly (string | number)[]): Promise<void> {
+    try {
+      this.#say({ kind: 'counted', turn, sums: await countAll(this.#options.counters(), asked) })
+    } catch (error) {
+      this.#say({ kind: 'failed', turn, message: error instanceof Error ? error.message : String(error) })
+    }
+  }
+
+  #say(message: ToWorker): void {
+    if (this.worker.isConnected()) this.worker.send(message)
+  }
+}

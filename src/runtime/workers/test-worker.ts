@@ -1,0 +1,28 @@
+/** A worker for the tests beside: an engine with one policy, `count`, that answers with the sum of one counter. */
+import { z } from 'zod'
+import type { AnyPolicy } from '../../policies/policy.ts'
+import { createEngine } from '../../targets/engine/engine.ts'
+import { createTestServices } from '../../targets/engine/testing.ts'
+import { serveAsWorker } from './worker.ts'
+
+const count: AnyPolicy = {
+  name: 'count',
+  summary: 'tells how often it was asked, and by which process',
+  config: z.unknown(),
+  nginx: () => ({ unsupported: 'a test' }),
+  engine: (_, context) => ({
+    request: async () => {
+      const { count: sum } = await context.services.counters.add('all', 60_000)
+      return { kind: 'reply', status: 200, body: `${sum} ${process.pid}`, headers: [['Connection', 'close']] }
+    },
+  }),
+}
+
+await serveAsWorker((counters) => {
+  const engine = createEngine({
+    policies: [count],
+    services: { ...createTestServices(), counters },
+    conditions: () => () => true,
+  })
+  return Promise.resolve({ engine })
+})

@@ -1,0 +1,139 @@
+/** Real processes behind one port: exact counters, swaps, deaths, a port in use; and plans that survive the way there. */
+import fc from 'fast-check'
+import http from 'node:http'
+import net, { type AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, test } from 'vitest'
+import { emptyModel, type Model, type Route } from '../../model/model.ts'
+import { Secret } from '../../model/secret.ts'
+import { createTestServices } from '../../targets/engine/testing.ts'
+import { PlanReader, PlanWriter } from './plan-wire.ts'
+import { startWorkers, type Workers } from './primary.ts'
+
+const origin = { source: 'test' }
+const cleanups: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+function modelOf(port: number, body: string | undefined): Model {
+  const route: Route = {
+    id: 'all',
+    listeners: ['l'],
+    match: {},
+    policies: body === undefined ? [{ policy: 'count', config: {}, origin }] : [],
+    action: { kind: 'reply', status: 200, ...(body === undefined ? {} : { body }) },
+    origin,
+  }
+  return {
+    ...emptyModel,
+    listeners: [{ id: 'l', address: '127.0.0.1', port, protocol: 'http', origin }],
+    routes: [route],
+  }
+}
+
+async function start(): Promise<{ workers: Workers; events: { code: string; message: string }[] }> {
+  const events: { code: string; message: string }[] = []
+  const services = createTestServices(events)
+  const workers = await startWorkers({
+    count: 2,
+    program: fileURLToPath(new URL('test-worker.ts', import.meta.url)),
+    execArgv: ['--import', 'tsx'],
+    compile: (plan) => ({ artifact: plan, diagnostics: [] }),
+    counters: () => services.counters,
+    events: services.events,
+  })
+  cleanups.push(() => workers.stop(0))
+  return { workers, events }
+}
+
+/** On a connection of its own, so that the next one may go to another worker. */
+function get(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const request = http.get({ host: '127.0.0.1', port, agent: false, timeout: 2000 }, (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+      })
+      response.on('end', () => resolve(text))
+    })
+    // node:cluster forgets a connection that it was handing to a worker when that died
+    request.on('timeout', () => request.destroy(new Error('no answer')))
+    request.on('error', reject)
+  })
+}
+
+describe('workers', () => {
+  test('share a port and count as one; a plan reaches all; a dead one is replaced and serves the same', async () => {
+    const { workers, events } = await start()
+    const plan = { id: '1', model: modelOf(0, undefined) }
+    expect(await workers.apply(workers.compile(plan).artifact)).toEqual({ kind: 'applied', diagnostics: [] })
+    const { port } = workers.addresses().get('l')!
+    const answers = await Promise.all(Array.from({ length: 200 }, () => get(port)))
+    expect(answers.map((answer) => Number(answer.split(' ')[0])).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 200 }, (_, at) => at + 1),
+    )
+    expect(new Set(answers.map((answer) => answer.split(' ')[1])).size).toBe(2)
+
+    const [victim] = workers.pids()
+    process.kill(victim!, 'SIGKILL')
+    while (workers.pids().includes(victim!) || workers.pids().length < 2) await get(port).catch(() => undefined)
+    expect(events.map((event) => event.code)).toContain('workers/died')
+    const after = await Promise.all(Array.from({ length: 20 }, () => get(port)))
+    expect(new Set(after.map((answer) => answer.split(' ')[1])).size).toBe(2)
+
+    const listeners = plan.model.listeners.map((listener) => ({ ...listener, port: 0 }))
+    await workers.apply({ id: '2', model: { ...modelOf(0, 'new'), listeners } })
+    const now = workers.addresses().get('l')!.port
+    expect(await Promise.all(Array.from({ length: 6 }, () => get(now)))).toEqual(Array.from({ length: 6 }, () => 'new'))
+  })
+
+  test('a port in use is refused by all, and the last plan serves on', async () => {
+    const { workers } = await start()
+    const model = modelOf(0, 'old')
+    await workers.apply({ id: '1', model })
+    const { port } = workers.addresses().get('l')!
+    const taken = net.createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => taken.once('listening', resolve))
+    cleanups.push(() => taken.close())
+    const used = (taken.address() as AddressInfo).port
+    const refused = await workers.apply({ id: '2', model: modelOf(used, 'new') })
+    expect(refused.kind).toBe('refused')
+    expect(await get(port)).toBe('old')
+  })
+})
+
+describe('plans on their way', () => {
+  test('arrive as they were, secrets too, and what did not change is the same object', () => {
+    const certificate = { id: 'c', certificate: 'pem', key: new Secret('key'), origin }
+    const one: Model = { ...modelOf(1, 'a'), certificates: [certificate] }
+    const writer = new PlanWriter()
+    const reader = new PlanReader()
+    const wire = (model: Model): Model =>
+      reader.read(JSON.parse(JSON.stringify(writer.write({ id: 'x', model })))).model
+    const first = wire(one)
+    expect({ ...first, certificates: [] }).toEqual({ ...one, certificates: [] })
+    expect(first.certificates[0]!.key!.reveal()).toBe('key')
+    const more: Route = { ...one.routes[0]!, id: 'more' }
+    const second = wire({ ...one, routes: [more, ...one.routes] })
+    expect(second.certificates).toBe(first.certificates)
+    expect(second.routes[1]).toBe(first.routes[0])
+    expect(second.routes[0]).toEqual(more)
+    expect(JSON.stringify(writer.write({ id: 'y', model: one }))).not.toContain('"pem"')
+  })
+
+  test('any order of plans over a set of routes is read as it was written', () => {
+    const routes = Array.from({ length: 8 }, (_, at): Route => ({ ...modelOf(1, 'a').routes[0]!, id: `r${at}` }))
+    fc.assert(
+      fc.property(fc.array(fc.uniqueArray(fc.nat(7)), { maxLength: 12 }), (plans) => {
+        const writer = new PlanWriter()
+        const reader = new PlanReader()
+        for (const plan of plans) {
+          const model: Model = { ...emptyModel, routes: plan.map((at) => routes[at]!) }
+          expect(reader.read(writer.write({ id: 'x', model })).model.routes).toEqual(model.routes)
+        }
+      }),
+    )
+  })
+})
