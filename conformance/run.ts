@@ -167,8 +167,8 @@ function implementationOf(flags: Flags): Pick<RunOptions, 'manifests' | 'install
   const manifests = (flags.manifests ?? [join(checkout, 'deploy/kubernetes')]).map((path) => resolve(path))
   const absent = manifests.find((path) => !existsSync(path))
   if (absent) return `nothing to test: ${absent} does not exist; see --manifests, --install and --controller`
-  if (!existsSync(join(checkout, 'dist/main.js')) && flags.images.length === 0)
-    return 'the image gantry runs dist/main.js: `npm run build` first'
+  if (!existsSync(join(checkout, 'dist/bin/gantry.js')) && flags.images.length === 0)
+    return 'the image gantry runs dist/bin/gantry.js: `npm run build` first'
   return { manifests }
 }
 

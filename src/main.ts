@@ -68,12 +68,18 @@ const parts: Parts = {
       },
     },
   ],
-  start: (options) =>
-    startMachine(options, {
+  controller: async (choice) => {
+    const { runController } = await import('./controller.ts')
+    return runController({ ...choice, version: packageFile.version })
+  },
+  start: (options) => {
+    trouble = (message) => options.events.emit('warn', 'gateway-api/trouble', message)
+    return startMachine(options, {
       createEngine: (given) => createEngine({ ...given, policies, conditions: compileCondition }),
       createExpressions,
       createAdmin: (context) => mountExpressGatewayAdmin(context, { check: checkGateway, schemas: listSchemas }),
-    }),
+    })
+  },
 }
 
 /** Runs one command line. */

@@ -14,6 +14,8 @@ export interface Parts {
   readonly templates: readonly TemplatePart[]
   /** Programs of their own that are also commands: `gantry eg …`. */
   readonly programs: readonly ProgramPart[]
+  /** `gantry controller`: runs until it is told to stop. */
+  controller(options: ControllerChoice): Promise<number>
   /** Effect: everything around the engine, ready to serve. */
   start(options: StartOptions): Promise<Machine>
 }
@@ -47,6 +49,17 @@ export interface TemplatePart {
   readonly summary: string
   /** The folder that is copied. */
   readonly folder: URL
+}
+
+export interface ControllerChoice {
+  readonly kubeconfig?: string
+  readonly namespace: string
+  readonly service: string
+  readonly port: number
+  readonly healthAddress: string
+  readonly healthPort: number
+  readonly image: string
+  readonly logLevel: string
 }
 
 export interface StartOptions {

@@ -135,6 +135,53 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
     })
 
   program
+    .command('controller')
+    .description('serve the Gateways of a Kubernetes cluster')
+    .addOption(
+      new Option('--kubeconfig <FILE>', 'the cluster (default: the one around this process)').env('KUBECONFIG'),
+    )
+    .addOption(
+      new Option('--namespace <NAME>', 'where the controller lives').env('POD_NAMESPACE').default('gantry-system'),
+    )
+    .addOption(
+      new Option('--service <NAME>', 'its Service, by which data planes find it')
+        .env('GANTRY_SERVICE')
+        .default('gantry-controller'),
+    )
+    .addOption(new Option('--port <PORT>', 'where data planes connect').env('GANTRY_PORT').default('19000'))
+    .addOption(
+      new Option('--health-address <ADDRESS>', 'where /readyz, /healthz and /metrics listen')
+        .env('GANTRY_HEALTH_ADDRESS')
+        .default('127.0.0.1'),
+    )
+    .addOption(new Option('--health-port <PORT>', 'their port').env('GANTRY_HEALTH_PORT').default('19002'))
+    .addOption(
+      new Option('--image <IMAGE>', 'of the data planes').env('GANTRY_IMAGE').default(`gantry:${parts.version}`),
+    )
+    .addOption(new Option('--log-level <LEVEL>', 'events at least this grave').env('GANTRY_LOG_LEVEL').default('info'))
+    .addHelpText(
+      'after',
+      examples([
+        'kubectl apply -f deploy/kubernetes',
+        'gantry controller --kubeconfig ~/.kube/config --image example.com/gantry:1',
+      ]),
+    )
+    .action(
+      async (
+        options: Record<
+          'namespace' | 'service' | 'port' | 'healthAddress' | 'healthPort' | 'image' | 'logLevel',
+          string
+        > & { readonly kubeconfig?: string },
+      ) => {
+        outcome.code = await parts.controller({
+          ...options,
+          port: Number(options.port),
+          healthPort: Number(options.healthPort),
+        })
+      },
+    )
+
+  program
     .command('data-plane')
     .description('serve what a control plane says')
     .addOption(

@@ -11,7 +11,9 @@ import { viewOf } from './view.ts'
 const options: DataPlaneOptions = {
   image: 'gantry:1',
   args: ['data-plane'],
-  environment: { GANTRY_CONTROL_PLANE: 'wss://gantry:9443' },
+  environment: { GANTRY_CONTROL: 'wss://gantry:19000' },
+  secretOf: (fleet) => ({ token: `of ${fleet}` }),
+  healthPort: 19001,
 }
 
 function resource(raw: unknown): AnyResource {
@@ -52,6 +54,7 @@ test('one Deployment and Service, owned by the Gateway, with its labels and anno
   const manifests = wanted({ infrastructure: { labels: { team: 'a' }, annotations: { note: 'b' } } })
   expect(manifests.map((each) => `${each.kind} ${each.metadata.name}`)).toEqual([
     'ServiceAccount gantry-web',
+    'Secret gantry-web',
     'Deployment gantry-web',
     'Service gantry-web',
   ])
@@ -60,7 +63,7 @@ test('one Deployment and Service, owned by the Gateway, with its labels and anno
     expect(metadata.annotations).toMatchObject({ note: 'b' })
     expect(metadata.ownerReferences).toMatchObject([{ kind: 'Gateway', name: 'web', uid: 'u' }])
   }
-  const template = specOf(manifests[1])['template'] as { metadata: { labels: object } }
+  const template = specOf(manifests[2])['template'] as { metadata: { labels: object } }
   expect(template.metadata.labels).toMatchObject({ team: 'a' })
 })
 
@@ -99,8 +102,8 @@ test('parameters: the later ones win, nonsense is said', () => {
     map({ replicas: '2', serviceType: 'NodePort' }),
     map({ replicas: '3', memoryLimit: '1Gi' }),
   ])
-  expect(specOf(manifests[1])['replicas']).toBe(3)
-  expect(specOf(manifests[2])['type']).toBe('NodePort')
+  expect(specOf(manifests[2])['replicas']).toBe(3)
+  expect(specOf(manifests[3])['type']).toBe('NodePort')
 })
 
 test('names of 253 characters, and with dots, become names and labels of 63', () => {
@@ -117,5 +120,5 @@ test('names of 253 characters, and with dots, become names and labels of 63', ()
     infrastructureName({ name: 'a-b', namespace: '' }),
   )
   expect(addressServiceName(long, '10.0.0.1')).not.toBe(addressServiceName(long, '10.0.0.2'))
-  expect(wanted({}, [], 'n'.repeat(253)).length).toBe(3)
+  expect(wanted({}, [], 'n'.repeat(253)).length).toBe(4)
 })

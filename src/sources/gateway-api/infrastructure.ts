@@ -16,11 +16,13 @@ import type { GatewayView } from './gateway.ts'
 /** What the controller knows of itself and hands on to its data planes. */
 export interface DataPlaneOptions {
   readonly image: string
-  /** Arguments before `--gateway NAMESPACE/NAME`. */
+  /** Arguments before `--fleet NAMESPACE/NAME`. */
   readonly args: readonly string[]
   readonly environment: Readonly<Record<string, string>>
-  /** Secret of the Gateway's namespace with the certificate for the control plane, mounted at /etc/gantry/tls. */
-  readonly certificateSecret?: string
+  /** What the data planes of a fleet need to be let in by the control plane: files of a Secret, mounted at /etc/gantry/control. */
+  secretOf(fleet: string): Readonly<Record<string, string>>
+  /** Where the data plane says that it is ready. */
+  readonly healthPort: number
 }
 
 /** An object for the API server; applied by server-side apply under one field manager. */
@@ -92,6 +94,7 @@ export function infrastructureOf(
   return {
     manifests: [
       { apiVersion: 'v1', kind: 'ServiceAccount', metadata: metadata(name), automountServiceAccountToken: false },
+      { apiVersion: 'v1', kind: 'Secret', metadata: metadata(name), stringData: options.secretOf(keyOf(gateway)) },
       deployment(gateway, metadata(name), selector, settings, options),
       service(name, { type: dynamic ? settings.serviceType : 'ClusterIP' }),
       // one for each, so that each is given or refused by itself
@@ -131,7 +134,6 @@ function deployment(
   settings: Parameters,
   options: DataPlaneOptions,
 ): Manifest {
-  const secret = options.certificateSecret
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -156,7 +158,7 @@ function deployment(
             {
               name: 'gantry',
               image: settings.image ?? options.image,
-              args: [...options.args, '--gateway', keyOf(gateway)],
+              args: [...options.args, '--fleet', keyOf(gateway)],
               env: [
                 { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
                 { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
@@ -170,13 +172,14 @@ function deployment(
               },
               volumeMounts: [
                 { name: 'cache', mountPath: '/var/lib/gantry' },
-                ...(secret === undefined ? [] : [{ name: 'tls', mountPath: '/etc/gantry/tls', readOnly: true }]),
+                { name: 'control', mountPath: '/etc/gantry/control', readOnly: true },
               ],
+              readinessProbe: { httpGet: { path: '/readyz', port: options.healthPort }, periodSeconds: 1 },
             },
           ],
           volumes: [
             { name: 'cache', emptyDir: {} },
-            ...(secret === undefined ? [] : [{ name: 'tls', secret: { secretName: secret } }]),
+            { name: 'control', secret: { secretName: metadata.name } },
           ],
         },
       },

@@ -33,6 +33,8 @@ export interface ReflectOptions {
   readonly fieldSelector?: string
   /** Milliseconds; a quarter more or less by chance. Default 100, doubled up to 5,000. */
   readonly firstPause?: number
+  /** Milliseconds until a kind that is not there, or not ours to read, is asked for again. Default 10,000. */
+  readonly absentPause?: number
 }
 
 export async function reflect(
@@ -46,6 +48,7 @@ export async function reflect(
   const firstPause = options.firstPause ?? 100
   let pause = firstPause
   let version: string | undefined
+  let missing: string | undefined
   while (!signal.aborted) {
     try {
       if (version === undefined) {
@@ -53,6 +56,7 @@ export async function reflect(
         observer.replace(listed.objects)
         version = listed.version
         pause = firstPause
+        missing = undefined
       }
       const seconds = 60 + Math.floor(Math.random() * 60)
       const path = `${options.path}?watch=true&allowWatchBookmarks=true&timeoutSeconds=${seconds}&resourceVersion=${version}${selector}`
@@ -72,8 +76,15 @@ export async function reflect(
           version = undefined
           continue
         }
-        if (error.status === 404 || error.status === 403) observer.absent(error.message)
         if (error.status !== 429 && error.status < 500) version = undefined
+        if (error.status === 404 || error.status === 403) {
+          // said once: an optional kind may be missing for as long as the cluster lives
+          if (missing !== error.message) observer.trouble(`${options.path}: ${error.message}`)
+          missing = error.message
+          observer.absent(error.message)
+          await sleep((options.absentPause ?? 10_000) * (0.75 + Math.random() / 2), signal)
+          continue
+        }
       }
       observer.trouble(`${options.path}: ${error instanceof Error ? error.message : String(error)}`)
       await sleep(pause * (0.75 + Math.random() / 2), signal)

@@ -25,6 +25,8 @@ import { viewOf } from './view.ts'
 export interface GatewayApiTranslation extends Translation<ObjectStatus> {
   /** How many answers were computed anew; the rest was remembered. */
   readonly computed: number
+  /** Ours, oldest first: for whoever runs their data planes. */
+  readonly gateways: readonly GatewayView[]
 }
 
 /** A translator remembers what it has translated. Each call is a function of its world alone. */
@@ -125,7 +127,7 @@ export function createTranslator(): (world: World) => GatewayApiTranslation {
       endpoints: sameList(last.endpoints, endpoints),
       certificates: sameList(last.certificates, [...certificates.values()].sort(byId)),
     })
-    return { model: last, statuses, diagnostics, computed: graph.computed }
+    return { model: last, statuses, diagnostics, computed: graph.computed, gateways }
   }
 }
 
