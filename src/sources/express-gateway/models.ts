@@ -48,3 +48,16 @@ export const defaultModels: Readonly<Record<ModelName, Schema>> = {
     },
   },
 }
+
+/** Where Kargo's plugin populates the gateway: users are a name, applications hold their scopes themselves. */
+export const kargoModels: Readonly<Record<ModelName, Schema>> = {
+  users: { ...defaultModels.users, required: ['username'] },
+  applications: {
+    ...defaultModels.applications,
+    properties: {
+      ...(defaultModels.applications['properties'] as Schema),
+      scopes: { type: 'array', items: { type: 'string' } },
+    },
+  },
+  credentials: defaultModels.credentials,
+}

@@ -62,7 +62,13 @@ function translateFresh(world: World): Translation {
     plugins: plugins.foreign,
     builtIn: plugins.builtIn,
   })
-  const wishes = translateWishes(context, { gateway: config, system: systemConfig, pipelines, plugins: plugins.wishes })
+  const wishes = translateWishes(context, {
+    gateway: config,
+    system: systemConfig,
+    pipelines,
+    plugins: plugins.wishes,
+    populated: plugins.populated,
+  })
   const model: Model = {
     ...emptyModel,
     listeners,

@@ -1,6 +1,6 @@
 /** system.config, models and the admin section → what the process around the engine is asked for. Pure. */
 import type { PluginWish, StoreWish, Wishes } from '../source.ts'
-import { defaultModels } from './models.ts'
+import { defaultModels, kargoModels } from './models.ts'
 import { isMapping, type Mapping, type Pipeline } from './normalise.ts'
 import { complain, fileText, type Context } from './report.ts'
 import type { Schema } from './schemas.ts'
@@ -11,6 +11,8 @@ export interface WishesInput {
   readonly system: Mapping
   readonly pipelines: readonly Pipeline[]
   readonly plugins: readonly PluginWish[]
+  /** Consumers come from Kargo's consumers.config.js. */
+  readonly populated: boolean
 }
 
 export function translateWishes(context: Context, input: WishesInput): Wishes {
@@ -24,7 +26,9 @@ export function translateWishes(context: Context, input: WishesInput): Wishes {
       folder: context.world.folder,
       gatewayConfig: plainGateway(input.gateway, input.pipelines),
       systemConfig: system,
-      models: Object.fromEntries(modelNames.map((name) => [name, modelOf(context, name)])),
+      models: Object.fromEntries(
+        modelNames.map((name) => [name, modelOf(context, name, input.populated ? kargoModels : defaultModels)]),
+      ),
     },
   }
 }
@@ -108,11 +112,10 @@ export function withFiles(context: Context, system: Mapping): Mapping {
   return result
 }
 
-function modelOf(context: Context, name: ModelName): Schema {
+function modelOf(context: Context, name: ModelName, defaults: Readonly<Record<ModelName, Schema>>): Schema {
   const file = context.world.models[name]
-  if (file.kind === 'missing') return defaultModels[name]
-  const value = parseModel(context, file)
-  return value ?? defaultModels[name]
+  if (file.kind === 'missing') return defaults[name]
+  return parseModel(context, file) ?? defaults[name]
 }
 
 function parseModel(context: Context, file: TextFile): Schema | undefined {
@@ -146,6 +149,7 @@ export interface Plugins {
   readonly builtIn: Readonly<Record<string, string>>
   /** Paths that answer whether the gateway lives. */
   readonly healthchecks: readonly string[]
+  readonly populated: boolean
 }
 
 /**
@@ -157,6 +161,7 @@ export function pluginsOf(context: Context, system: Mapping): Plugins {
   const builtIn: Record<string, string> = {}
   const healthchecks: string[] = []
   let foreign = false
+  let populated = false
   const given = isMapping(system['plugins']) ? system['plugins'] : {}
   for (const [name, settings] of Object.entries(given)) {
     const own = isMapping(settings) ? settings : {}
@@ -170,13 +175,14 @@ export function pluginsOf(context: Context, system: Mapping): Plugins {
       foreign = true
       continue
     }
+    if (name === 'populate') populated = true
     if (name === 'scopes') builtIn['scopes'] = 'scopes'
     if (name === 'metrics') builtIn['metrics'] = 'metrics-label'
     if (name === 'healthcheck') {
       healthchecks.push(typeof own['endpointName'] === 'string' ? own['endpointName'] : '/healthcheck')
     }
   }
-  return { wishes, foreign, builtIn, healthchecks }
+  return { wishes, foreign, builtIn, healthchecks, populated }
 }
 
 function isKargo(context: Context, name: string, file: string | undefined): boolean {
