@@ -248,7 +248,7 @@ export async function removalOfConsumer(
   return changes
 }
 
-export function isType(type: string): type is CredentialType {
+function isType(type: string): type is CredentialType {
   return (credentialTypes as readonly string[]).includes(type)
 }
 

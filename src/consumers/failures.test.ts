@@ -76,7 +76,7 @@ describe('redis', () => {
     for (let times = 0; times < 2; times++) {
       const began = performance.now()
       await expect(async () => store.hash('h:a')).rejects.toThrow(StoreUnavailable)
-      expect(performance.now() - began).toBeLessThan(1000)
+      expect(performance.now() - began).toBeLessThan(5000)
     }
     await expect(store.write([set('h:a', '1')])).rejects.toThrow(StoreUnavailable)
   })
@@ -89,7 +89,7 @@ describe('redis', () => {
     const store = open(port)
     const began = performance.now()
     await expect(async () => store.hash('h:a')).rejects.toThrow(StoreUnavailable)
-    expect(performance.now() - began).toBeLessThan(1000)
+    expect(performance.now() - began).toBeLessThan(5000)
     for (const socket of sockets) socket.destroy()
     silent.close()
   })
@@ -101,12 +101,12 @@ describe('redis', () => {
     await store.write([set('h:a', '1')])
     expect(await store.hash('h:a')).toEqual({ value: '1' })
     await server.stop()
-    await vi.waitFor(() => expect(states).toEqual(['lost']))
+    await vi.waitFor(() => expect(states).toEqual(['lost']), 5000)
     // nothing that was remembered is given out: it might have been taken away meanwhile
     await expect(async () => store.hash('h:a')).rejects.toThrow(StoreUnavailable)
     await server.start()
     await vi.waitFor(async () => expect(await store.hash('h:a')).toBeUndefined(), 5000)
-    await vi.waitFor(() => expect(states).toEqual(['lost', 'back', 'empty']))
+    await vi.waitFor(() => expect(states).toEqual(['lost', 'back', 'empty']), 5000)
     await store.write([set('h:a', '2')])
     expect(await store.hash('h:a')).toEqual({ value: '2' })
   })
@@ -118,16 +118,16 @@ describe('redis', () => {
       expect(await store.hash('h:a')).toEqual({ value: 'old' })
       expect(store.hash('h:a')).not.toBeInstanceOf(Promise) // remembered
       expect(store.watched()).toBe(true)
-    })
+    }, 5000)
     await raw(server.port, 'HSET h:a value new')
-    // well within the second that unwatched memories live
+    // within the ten seconds that a watched memory lives: it is the notice that makes it forget
     await vi.waitFor(async () => expect(await store.hash('h:a')).toEqual({ value: 'new' }), {
       timeout: 500,
       interval: 5,
     })
     await store.hash('h:a')
     await raw(server.port, 'FLUSHALL')
-    await vi.waitFor(async () => expect(await store.hash('h:a')).toBeUndefined(), { timeout: 500, interval: 5 })
+    await vi.waitFor(async () => expect(await store.hash('h:a')).toBeUndefined(), { timeout: 5000, interval: 5 })
   })
 })
 

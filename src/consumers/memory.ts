@@ -65,7 +65,7 @@ export function memoryStore(now: () => number = Date.now): Store {
 const sweepEvery = 1024
 
 /** All keys, a cursor and a size → one page of them; the cursor is how many came before. */
-export function pageOf(
+function pageOf(
   keys: readonly string[],
   cursor: string,
   count: number,

@@ -88,7 +88,7 @@ function compiled(name: string, schema: AnySchemaObject): ValidateFunction<Recor
 }
 
 /** ajv 8's errors in the words of ajv 6, which clients know: `data.x should be string`. */
-export function errorsText(errors: readonly ErrorObject[] | null | undefined): string {
+function errorsText(errors: readonly ErrorObject[] | null | undefined): string {
   const texts = (errors ?? []).map(({ instancePath, message }) => {
     const path = instancePath
       .split('/')

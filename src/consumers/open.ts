@@ -44,7 +44,7 @@ export async function openStore(choice: StoreChoice, { path, base = '.' }: OpenO
 }
 
 /** `db.redis` as written → what ioredis takes: ours taken out, `tls.keyFile` and the like read. */
-export function redisOptions(said: Readonly<Record<string, unknown>>, base: string): RedisOptions {
+function redisOptions(said: Readonly<Record<string, unknown>>, base: string): RedisOptions {
   const { emulate: _emulate, namespace: _namespace, tls, ...rest } = said
   if (typeof tls !== 'object' || tls === null) return rest as RedisOptions
   const { keyFile, certFile, caFile, ...more } = tls as Record<string, unknown>

@@ -124,7 +124,7 @@ export interface RedisConnection {
 }
 
 /** Commands wait for a connection that is being made, but never longer than the deadline; a lost one is sought for ever. */
-export function connect(options: Readonly<RedisOptions>, deadlineMs = 1000): RedisConnection {
+function connect(options: Readonly<RedisOptions>, deadlineMs = 1000): RedisConnection {
   const client = new Redis({
     connectTimeout: deadlineMs,
     enableAutoPipelining: true,

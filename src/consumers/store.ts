@@ -127,7 +127,7 @@ export function guardHolds(guard: Guard | undefined, read: (key: string) => Entr
 }
 
 /** A field of one's own, never one of Object's. */
-export function fieldOf(fields: Fields, name: string): string | undefined {
+function fieldOf(fields: Fields, name: string): string | undefined {
   return Object.hasOwn(fields, name) ? fields[name] : undefined
 }
 
