@@ -7,6 +7,9 @@ import type { CompiledListener } from './compile.ts'
 import type { EngineExchange } from './exchange.ts'
 import type { OpenSocket } from './listeners.ts'
 
+/** What a front of our own says with each request, on sockets of the file system only. */
+export const FRONT = 'gantry-front'
+
 /** Who may say for whom a request is. */
 export interface Trust {
   trusts(address: string): boolean
@@ -19,6 +22,8 @@ export class ConnectionFactsOf {
   readonly #socket: Socket
   readonly #remotePort: number
   readonly #certificate: 'absent' | 'verified' | 'unverified'
+  /** Behind a front of our own, on a socket of the file system: it says for whom each request is. */
+  readonly #behind: boolean
   #last: Facts | undefined
   #lastListener: CompiledListener | undefined
 
@@ -27,6 +32,7 @@ export class ConnectionFactsOf {
     this.remoteAddress = plain(socket.remoteAddress ?? '')
     this.#remotePort = socket.remotePort ?? 0
     this.secure = tls !== undefined
+    this.#behind = open.plan.address?.startsWith('unix:') === true
     const name =
       tls === undefined ? undefined : (tls as TLSSocket & { readonly servername?: string | false }).servername
     this.serverName = typeof name === 'string' ? name.toLowerCase() : undefined
@@ -35,6 +41,13 @@ export class ConnectionFactsOf {
 
   of(listener: CompiledListener, fields: Fields): Facts {
     const { trust } = listener
+    if (this.#behind) {
+      const front = fields.get(FRONT)
+      if (front !== undefined) {
+        fields.delete(FRONT)
+        return this.#told(listener, front)
+      }
+    }
     if (trust === undefined || !trust.trusts(this.remoteAddress)) {
       if (this.#last !== undefined && this.#lastListener === listener) return this.#last
       this.#lastListener = listener
@@ -49,6 +62,23 @@ export class ConnectionFactsOf {
       if (!trust.trusts(address)) break
     }
     return this.#make(listener, client, true)
+  }
+
+  /** Address, port, scheme, nginx's word for the certificate, SNI. */
+  #told(listener: CompiledListener, front: string): Facts {
+    const [address = '', port = '', scheme, verify, name = ''] = front.split(' ')
+    const certificate = verify === 'SUCCESS' ? 'verified' : verify === 'NONE' || verify === '' ? 'absent' : 'unverified'
+    return new Facts(
+      plain(address),
+      plain(address),
+      Number(port),
+      scheme === 'https' ? 'https' : 'http',
+      name === '' ? undefined : name.toLowerCase(),
+      certificate,
+      listener.listener.id,
+      this.#socket,
+      false,
+    )
   }
 
   #make(listener: CompiledListener, client: string, trusted: boolean): Facts {

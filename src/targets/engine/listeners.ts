@@ -1,4 +1,5 @@
 /** Open sockets: what listens, and the connections of each. Effect. */
+import { rmSync } from 'node:fs'
 import net, { type AddressInfo, type Server, type Socket } from 'node:net'
 import tls, { type TLSSocket } from 'node:tls'
 import type { ExchangeContext } from './compile.ts'
@@ -102,7 +103,7 @@ export class OpenSocket implements OpenPort {
       const fail = (error: Error): void => reject(error)
       this.#server.once('error', fail)
       const { address, port } = this.plan
-      const where = address === undefined ? { port } : { host: address, port }
+      const where = placeOf(address, port)
       this.#server.listen({ ...where, backlog: 4096 }, () => {
         this.#server.off('error', fail)
         this.#server.on('error', (error) => {
@@ -244,4 +245,13 @@ export class OpenSocket implements OpenPort {
     }
     this.#accept(undefined, socket)
   }
+}
+
+/** `unix:/path` is a socket of the file system; what an earlier process left there is in the way. */
+function placeOf(address: string | undefined, port: number): net.ListenOptions {
+  if (address === undefined) return { port }
+  if (!address.startsWith('unix:')) return { host: address, port }
+  const path = address.slice(5)
+  rmSync(path, { force: true })
+  return { path }
 }
