@@ -3,7 +3,7 @@
  * variable: nginx's own reader (ngx_conf_read_token) knows only a few characters, and each of them is escaped here.
  */
 export interface Directive {
-  /** Lower-case letters, digits and '_'; throws on anything else, since names are never a user's. */
+  /** Lower-case letters, digits and '_'; throws on anything else, since names are never a user's. '': an entry of a map, whose first word is a value. */
   readonly name: string
   readonly args: readonly Argument[]
   readonly block?: readonly Directive[]
@@ -23,10 +23,10 @@ function printLevel(directives: readonly Directive[], indent: string): string {
 }
 
 function printDirective(directive: Directive, indent: string): string {
-  if (!/^[a-z][a-z0-9_]*$/.test(directive.name))
+  if (directive.name === '' ? directive.args.length === 0 : !/^[a-z][a-z0-9_]*$/.test(directive.name))
     throw new TypeError(`not a directive's name: ${JSON.stringify(directive.name)}`)
   const comment = directive.comment === undefined ? '' : printComment(directive.comment, indent)
-  const words = [directive.name, ...directive.args.map(printArgument)].join(' ')
+  const words = [...(directive.name === '' ? [] : [directive.name]), ...directive.args.map(printArgument)].join(' ')
   if (directive.block === undefined) return `${comment}${indent}${words};\n`
   return `${comment}${indent}${words} {\n${printLevel(directive.block, `${indent}  `)}${indent}}\n`
 }

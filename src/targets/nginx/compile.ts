@@ -1,0 +1,523 @@
+/** Plan → nginx configuration, certificate files, and the plan of the engine behind it. Pure. */
+import { createHash } from 'node:crypto'
+import { type Directive, literal, printConfiguration } from '../../lib/nginx/print.ts'
+import { decodedPath, normalPath } from '../../lib/path/normal.ts'
+import type { Diagnostic } from '../../model/diagnostic.ts'
+import type { Certificate, HostMatch, Listener, Route } from '../../model/model.ts'
+import { Secret } from '../../model/secret.ts'
+import type { Plan } from '../../pipeline/plan.ts'
+import type { AnyPolicy } from '../../policies/policy.ts'
+import type { Services } from '../../policies/services.ts'
+import { cellsOf, type Cell } from './cells.ts'
+import { type PlaceContext, placePolicies, placeRoute, upstreamOf } from './place.ts'
+
+export interface NginxSettings {
+  readonly policies: readonly AnyPolicy[]
+  readonly services: Services
+  /** Sockets, the process id, and what nginx keeps for a moment. Absolute. */
+  readonly folder: string
+  /** Absolute. */
+  readonly certificateFolder: string
+  /** Does this machine have IPv6? */
+  readonly ipv6: boolean
+  /** Default: one for each core. */
+  readonly workers?: number
+}
+
+export interface NginxArtifact {
+  readonly plan: Plan
+  readonly text: string
+  /** Names what is served: nginx says it back when it has taken the text. */
+  readonly digest: string
+  readonly files: readonly CertificateFile[]
+  /** For the engine on the sockets of the file system. */
+  readonly behind: Plan
+  /** One for each route. */
+  readonly served: readonly ServedRoute[]
+}
+
+/** All of 0600. */
+export interface CertificateFile {
+  /** Below the folder of certificates; no part of it is a user's. */
+  readonly path: string
+  readonly content: Secret
+}
+
+export interface ServedRoute {
+  readonly route: string
+  readonly by: 'nginx' | 'engine' | 'both'
+  /** Why the engine. */
+  readonly why?: string
+}
+
+export function compileNginx(
+  plan: Plan,
+  settings: NginxSettings,
+): { readonly artifact: NginxArtifact; readonly diagnostics: readonly Diagnostic[] } {
+  return new Compiler(plan, settings).compile()
+}
+
+/** `gantry explain`: which routes nginx serves, and why not the others. */
+export function explainNginx(
+  plan: Plan,
+  settings: Pick<NginxSettings, 'policies' | 'services'>,
+): readonly ServedRoute[] {
+  return compileNginx(plan, { ...settings, folder: '/run', certificateFolder: '/run', ipv6: false }).artifact.served
+}
+
+/** Hosts for which servers are made, and the listener that each belongs to. */
+interface Site {
+  readonly listener: Listener
+  readonly host: HostMatch | undefined
+}
+
+class Compiler {
+  readonly #plan: Plan
+  readonly #settings: NginxSettings
+  readonly #context: PlaceContext
+  readonly #diagnostics: Diagnostic[] = []
+  readonly #files = new Map<string, CertificateFile>()
+  readonly #upstreams = new Set<string>()
+  readonly #http: Directive[] = []
+  readonly #by = new Map<string, { nginx: boolean; engine: string | undefined }>()
+  readonly #sockets = new Map<string, string>()
+  readonly #certificates: ReadonlyMap<string, Certificate>
+
+  constructor(plan: Plan, settings: NginxSettings) {
+    const { model } = plan
+    this.#plan = plan
+    this.#settings = settings
+    this.#certificates = new Map(model.certificates.map((one) => [one.id, one]))
+    this.#context = {
+      model,
+      policies: new Map(settings.policies.map((policy) => [policy.name, policy])),
+      services: settings.services,
+      backends: new Map(model.backends.map((one) => [one.id, one])),
+      endpoints: new Map(model.endpoints.map((one) => [one.backend, one])),
+    }
+  }
+
+  compile(): { readonly artifact: NginxArtifact; readonly diagnostics: readonly Diagnostic[] } {
+    const { model } = this.#plan
+    const groups = new Map<string, Listener[]>()
+    for (const listener of model.listeners) {
+      if (listener.protocol !== 'http' && listener.protocol !== 'https') {
+        this.#diagnostics.push({
+          code: 'nginx/protocol',
+          severity: 'error',
+          message: `listener ${listener.id} speaks ${listener.protocol}, which this target does not serve`,
+          hint: 'the target engine serves it',
+          origin: listener.origin,
+        })
+        continue
+      }
+      const key = `${listener.address}|${listener.port}`
+      const group = groups.get(key)
+      if (group === undefined) groups.set(key, [listener])
+      else group.push(listener)
+    }
+    const servers = [...groups].flatMap(([key, group]) => this.#group(key, group))
+    const upstreams = [...this.#upstreams]
+      .sort()
+      .map((id) => upstreamOf(this.#context.backends.get(id)!, this.#context.endpoints.get(id)?.addresses ?? []))
+    const engines = [...this.#sockets.values()].map((path, index): Directive => ({
+      name: 'upstream',
+      args: [`gantry_engine_${index}`],
+      block: [
+        { name: 'server', args: [literal(`unix:${path}`)] },
+        { name: 'keepalive', args: ['64'] },
+      ],
+    }))
+    const body = [...upstreams, ...engines, ...this.#http, ...servers]
+    const digest = createHash('sha256').update(printConfiguration(body)).digest('hex').slice(0, 16)
+    const text = printConfiguration(this.#whole(body, servers.length, digest))
+    const served = model.routes.map((route): ServedRoute => {
+      const by = this.#by.get(route.id)
+      if (by === undefined) return { route: route.id, by: 'engine', why: 'no request reaches it' }
+      if (by.engine === undefined) return { route: route.id, by: 'nginx' }
+      return { route: route.id, by: by.nginx ? 'both' : 'engine', why: by.engine }
+    })
+    const artifact = {
+      plan: this.#plan,
+      text,
+      digest,
+      files: [...this.#files.values()],
+      behind: this.#behind(),
+      served,
+    }
+    return { artifact, diagnostics: this.#diagnostics }
+  }
+
+  // --- the text around the servers ---
+
+  #whole(body: readonly Directive[], servers: number, digest: string): readonly Directive[] {
+    const { folder, workers } = this.#settings
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name): Directive => ({
+      name: `${name}_temp_path`,
+      args: [literal(`${folder}/temporary/${name}`)],
+    }))
+    return [
+      {
+        name: 'worker_processes',
+        args: [workers === undefined ? 'auto' : String(workers)],
+        comment: `written by gantry for plan ${this.#plan.id}; changes are lost`,
+      },
+      { name: 'pid', args: [literal(`${folder}/nginx.pid`)] },
+      { name: 'error_log', args: ['stderr', 'warn'] },
+      {
+        name: 'events',
+        args: [],
+        block: [
+          { name: 'worker_connections', args: ['8192'] },
+          { name: 'multi_accept', args: ['on'] },
+        ],
+      },
+      {
+        name: 'http',
+        args: [],
+        block: [
+          ...temporary,
+          { name: 'access_log', args: ['off'] },
+          { name: 'server_tokens', args: ['off'] },
+          { name: 'types_hash_max_size', args: ['2048'] },
+          { name: 'server_names_hash_max_size', args: [String(Math.max(512, servers * 8))] },
+          // a name of 253 characters fits
+          { name: 'server_names_hash_bucket_size', args: ['512'] },
+          { name: 'variables_hash_max_size', args: ['4096'] },
+          { name: 'large_client_header_buffers', args: ['8', '32k'] },
+          { name: 'default_type', args: ['text/plain'] },
+          { name: 'proxy_http_version', args: ['1.1'] },
+          { name: 'proxy_request_buffering', args: ['off'] },
+          { name: 'proxy_buffering', args: ['off'] },
+          { name: 'proxy_redirect', args: ['off'] },
+          { name: 'proxy_next_upstream', args: ['error', 'timeout'] },
+          {
+            name: 'map',
+            args: [{ raw: '$http_upgrade' }, { raw: '$gantry_connection' }],
+            block: [
+              { name: 'default', args: ['upgrade'] },
+              { name: '', args: ['', ''] },
+            ],
+          },
+          {
+            name: 'map',
+            args: [{ raw: '$remote_addr' }, { raw: '$gantry_nothing' }],
+            block: [{ name: 'default', args: [''] }],
+          },
+          {
+            name: 'map',
+            args: [literal('$scheme $http_host'), { raw: '$gantry_port' }],
+            block: [
+              { name: '', args: [literal('~:([0-9]+)$'), { raw: '$1' }] },
+              { name: '', args: [literal('~^https '), '443'] },
+              { name: 'default', args: ['80'] },
+            ],
+          },
+          {
+            name: 'server',
+            args: [],
+            comment: 'says which configuration is being served',
+            block: [
+              { name: 'listen', args: [literal(`unix:${folder}/state.sock`)] },
+              { name: 'return', args: ['200', digest] },
+            ],
+          },
+          ...body,
+        ],
+      },
+    ]
+  }
+
+  // --- one address and port ---
+
+  #group(key: string, group: readonly Listener[]): readonly Directive[] {
+    const sites: Site[] = []
+    for (const listener of group) {
+      sites.push({ listener, host: listener.host })
+      if (isOrderless(listener.host)) continue
+      const hosts = new Map<string, HostMatch>()
+      for (const route of this.#plan.model.routes) {
+        if (!route.listeners.includes(listener.id)) continue
+        for (const host of route.hosts ?? []) hosts.set(nameOf(host), host)
+      }
+      for (const host of hosts.values()) {
+        if (isOrderless(host) || nameOf(host) === nameOf(listener.host)) continue
+        if (covers(listener.host, host) && ownerOf(host, group) === listener) sites.push({ listener, host })
+      }
+    }
+    const odd = [
+      ...group.map(({ host }) => host),
+      ...this.#plan.model.routes
+        .filter((route) => route.listeners.some((id) => group.some((one) => one.id === id)))
+        .flatMap((route) => route.hosts ?? []),
+    ].find(isOrderless)
+    if (odd !== undefined) {
+      // which server a name belongs to would be nginx's order, not ours
+      const first = group.find(({ host }) => host === undefined) ?? group[0]!
+      return [
+        this.#server(
+          { listener: first, host: undefined },
+          key,
+          group,
+          `the host ${nameOf(odd)} is chosen in an order that nginx does not know`,
+        ),
+      ]
+    }
+    const listed = sites.some(({ host }) => host === undefined)
+      ? sites
+      : [{ listener: group[0]!, host: undefined, stranger: true }, ...sites]
+    return listed.map((site) => this.#server(site, key, group, undefined))
+  }
+
+  #server(
+    site: Site & { readonly stranger?: boolean },
+    key: string,
+    group: readonly Listener[],
+    whyEngine: string | undefined,
+  ): Directive {
+    const { listener, host, stranger } = site
+    const { address, port, protocol, limits = {} } = listener
+    const listen =
+      address === '*' ? String(port) : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+    const listens: Directive[] = [listen, ...(address === '*' && this.#settings.ipv6 ? [`[::]:${port}`] : [])].map(
+      (where) => ({
+        name: 'listen',
+        args: [where, ...(host === undefined ? ['default_server'] : []), ...(protocol === 'https' ? ['ssl'] : [])],
+      }),
+    )
+    const names: Directive[] = host === undefined ? [] : [{ name: 'server_name', args: [nameOf(host)] }]
+    const common: Directive[] = [
+      ...listens,
+      ...names,
+      ...(protocol === 'https' ? this.#tls(listener) : []),
+      { name: 'client_max_body_size', args: [String(limits.bodyBytes ?? 0)] },
+      ...(limits.headTimeout === undefined || limits.headTimeout === 0
+        ? []
+        : [{ name: 'client_header_timeout', args: [`${limits.headTimeout}ms`] }]),
+      ...(limits.bodyTimeout === undefined || limits.bodyTimeout === 0
+        ? []
+        : [{ name: 'client_body_timeout', args: [`${limits.bodyTimeout}ms`] }]),
+      ...(limits.idleTimeout === undefined || limits.idleTimeout === 0
+        ? []
+        : [{ name: 'keepalive_timeout', args: [`${limits.idleTimeout}ms`] }]),
+    ]
+    const unmatched = this.#unmatched(listener, key)
+    if (stranger === true)
+      return { name: 'server', args: [], block: [...common, { name: 'location', args: ['/'], block: unmatched }] }
+    const routes = this.#routesOf(site)
+    const pieces = placePolicies(listener.policies ?? [], undefined, this.#context)
+    const why = whyEngine ?? ('unsupported' in pieces ? `listener policy ${pieces.unsupported}` : trusts(group))
+    if (why !== undefined || 'unsupported' in pieces) {
+      for (const route of routes) this.#note(route, why ?? '')
+      return {
+        name: 'server',
+        args: [],
+        block: [...common, { name: 'location', args: ['/'], block: this.#engine(key) }],
+      }
+    }
+    const cells = cellsOf(routes)
+    const locations = cells.flatMap((cell) => this.#location(cell, pieces.decoded, unmatched, key))
+    // where the path is matched as sent, what nginx would read differently is for the engine
+    const exactly: Directive[] = pieces.decoded
+      ? []
+      : [
+          { name: 'error_page', args: ['418', '=', '@gantry_engine'] },
+          {
+            name: 'if',
+            args: [
+              { raw: '(' },
+              { raw: '$request_uri' },
+              { raw: '~' },
+              literal('^[^?]*(%|//|/[.][.]?(/|[?]|$))'),
+              { raw: ')' },
+            ],
+            block: [{ name: 'return', args: ['418'] }],
+          },
+          { name: 'location', args: ['@gantry_engine'], block: this.#engine(key) },
+        ]
+    return { name: 'server', args: [], block: [...common, ...pieces.server, ...exactly, ...locations] }
+  }
+
+  #location(cell: Cell, decoded: boolean, unmatched: readonly Directive[], key: string): readonly Directive[] {
+    const { route, path, unclear } = cell
+    // matched as sent, and such a path is never sent to a location
+    if (!decoded && normalPath(path) !== path) return []
+    const text = decoded ? decodedPath(path) : path
+    if (text === undefined) return []
+    const args = [...(cell.kind === 'exact' ? ['='] : []), literal(text)]
+    if (unclear !== undefined) {
+      if (route !== undefined) this.#note(route, unclear)
+      return [{ name: 'location', args, block: this.#engine(key) }]
+    }
+    if (route === undefined) return [{ name: 'location', args, block: unmatched }]
+    const placed = placeRoute(route, cell.next, this.#context)
+    if (placed.kind === 'engine') {
+      this.#note(route, placed.why)
+      return [{ name: 'location', args, block: this.#engine(key), comment: `${route.id}: ${placed.why}` }]
+    }
+    this.#note(route, undefined)
+    if (placed.upstream !== undefined) this.#upstreams.add(placed.upstream)
+    return [{ name: 'location', args, block: placed.directives, comment: route.id }]
+  }
+
+  #note(route: Route, why: string | undefined): void {
+    const known = this.#by.get(route.id) ?? { nginx: false, engine: undefined }
+    if (why === undefined) known.nginx = true
+    else known.engine ??= why
+    this.#by.set(route.id, known)
+  }
+
+  #routesOf({ listener, host }: Site): readonly Route[] {
+    return this.#plan.model.routes.filter((route) => {
+      if (!route.listeners.includes(listener.id)) return false
+      const hosts = route.hosts ?? []
+      return hosts.length === 0 || (host !== undefined && hosts.some((one) => covers(one, host)))
+    })
+  }
+
+  #unmatched(listener: Listener, key: string): readonly Directive[] {
+    const { unmatched = { kind: 'reply', status: 404 } } = listener
+    switch (unmatched.kind) {
+      case 'close':
+        return [{ name: 'return', args: ['444'] }]
+      case 'express':
+        return this.#engine(key)
+      case 'reply': {
+        const { status, body = '', contentType } = unmatched
+        if (body.includes('$') || status < 200) return this.#engine(key)
+        return [
+          ...(body === '' || contentType === undefined ? [] : [{ name: 'default_type', args: [contentType] }]),
+          { name: 'return', args: body === '' ? [String(status)] : [String(status), body] },
+        ]
+      }
+    }
+  }
+
+  // --- the engine behind ---
+
+  #engine(key: string): readonly Directive[] {
+    if (!this.#sockets.has(key)) this.#sockets.set(key, `${this.#settings.folder}/engine-${this.#sockets.size}.sock`)
+    const index = [...this.#sockets.keys()].indexOf(key)
+    return [
+      { name: 'proxy_set_header', args: ['Host', { raw: '$http_host' }] },
+      { name: 'proxy_set_header', args: ['Connection', { raw: '$gantry_connection' }] },
+      { name: 'proxy_set_header', args: ['Upgrade', { raw: '$http_upgrade' }] },
+      {
+        name: 'proxy_set_header',
+        args: ['Gantry-Front', literal('$remote_addr $remote_port $scheme $ssl_client_verify $ssl_server_name')],
+      },
+      { name: 'proxy_read_timeout', args: ['1d'] },
+      { name: 'proxy_send_timeout', args: ['1d'] },
+      { name: 'proxy_pass', args: [{ raw: `http://gantry_engine_${index}` }] },
+    ]
+  }
+
+  /** The same routes on listeners in the file system; TLS has ended before. */
+  #behind(): Plan {
+    const { model, id } = this.#plan
+    const listeners = model.listeners.flatMap((listener): Listener[] => {
+      const path = this.#sockets.get(`${listener.address}|${listener.port}`)
+      if (path === undefined) return []
+      const { tls: _, trustedProxies: __, ...rest } = listener
+      return [{ ...rest, address: `unix:${path}`, protocol: 'http' }]
+    })
+    const known = new Set(listeners.map((one) => one.id))
+    const routes = model.routes.filter((route) => route.listeners.some((one) => known.has(one)))
+    return { ...this.#plan, id: `${id}-behind-nginx`, model: { ...model, listeners, routes, streams: [] } }
+  }
+
+  // --- TLS ---
+
+  #tls(listener: Listener): readonly Directive[] {
+    const { tls } = listener
+    const certificate = tls?.certificates
+      .map((one) => this.#certificates.get(one))
+      .find((one) => one?.key !== undefined)
+    if (tls === undefined || certificate?.key === undefined) {
+      this.#diagnostics.push({
+        code: 'nginx/no-certificate',
+        severity: 'error',
+        message: `listener ${listener.id} has no certificate; handshakes fail`,
+        hint: 'a certificate with its key',
+        origin: listener.origin,
+      })
+      return [{ name: 'ssl_reject_handshake', args: ['on'] }]
+    }
+    const names = (listener.host === undefined ? undefined : nameOf(listener.host)) ?? 'default'
+    const folder = `${/^[a-z0-9][a-z0-9.-]{0,200}$/.test(names) && !names.includes('..') ? names : 'other'}/${digestOf(
+      certificate,
+      tls.clientValidation?.ca.map((id) => this.#certificates.get(id)?.certificate ?? ''),
+    )}`
+    const chain = `${certificate.certificate.trimEnd()}\n${certificate.chain ?? ''}`
+    const validation = tls.clientValidation
+    const directives: Directive[] = [
+      { name: 'ssl_certificate', args: [this.#file(`${folder}/certificate.crt`, new Secret(chain))] },
+      { name: 'ssl_certificate_key', args: [this.#file(`${folder}/certificate.key`, certificate.key)] },
+      { name: 'ssl_protocols', args: tls.minVersion === 'TLSv1.3' ? ['TLSv1.3'] : ['TLSv1.2', 'TLSv1.3'] },
+      { name: 'ssl_session_cache', args: ['shared:gantry:10m'] },
+      ...(tls.ciphers === undefined ? [] : [{ name: 'ssl_ciphers', args: [tls.ciphers] }]),
+    ]
+    if (validation === undefined) return directives
+    const anchors = validation.ca.map((id) => this.#certificates.get(id)?.certificate ?? '').join('\n')
+    return [
+      ...directives,
+      { name: 'ssl_client_certificate', args: [this.#file(`${folder}/clientCertificate.crt`, new Secret(anchors))] },
+      { name: 'ssl_verify_client', args: [validation.mode === 'require' ? 'on' : 'optional_no_ca'] },
+      { name: 'ssl_verify_depth', args: ['9'] },
+    ]
+  }
+
+  #file(path: string, content: Secret): ReturnType<typeof literal> {
+    this.#files.set(path, { path, content })
+    return literal(`${this.#settings.certificateFolder}/${path}`)
+  }
+}
+
+/** Another content is another folder: a pair is never half new. */
+function digestOf(certificate: Certificate, anchors: readonly string[] = []): string {
+  const parts = [certificate.certificate, certificate.chain ?? '', certificate.key?.reveal() ?? '', ...anchors]
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
+}
+
+/** Which of them a name belongs to is not settled by the length of the names alone. */
+function isOrderless(host: HostMatch | undefined): boolean {
+  return host?.kind === 'regexp' || (host?.kind === 'suffix' && host.labels === 'one')
+}
+
+function nameOf(host: HostMatch | undefined): string {
+  switch (host?.kind) {
+    case undefined:
+      return ''
+    case 'exact':
+      return host.name.toLowerCase().replace(/\.$/, '')
+    case 'suffix':
+      return `*${host.suffix.startsWith('.') ? '' : '.'}${host.suffix.toLowerCase()}`
+    case 'regexp':
+      return `~${host.source}`
+  }
+}
+
+/** Does the first take every name of the second? */
+function covers(wide: HostMatch | undefined, narrow: HostMatch): boolean {
+  if (wide === undefined) return true
+  const [outer, inner] = [nameOf(wide), nameOf(narrow)]
+  if (wide.kind === 'exact') return narrow.kind === 'exact' && outer === inner
+  if (wide.kind !== 'suffix') return false
+  return (
+    inner.length > outer.length - 1 &&
+    inner.endsWith(outer.slice(1)) &&
+    (narrow.kind === 'exact' || inner.length >= outer.length)
+  )
+}
+
+function ownerOf(host: HostMatch, group: readonly Listener[]): Listener | undefined {
+  return [...group]
+    .filter((one) => covers(one.host, host))
+    .sort((a, b) => nameOf(b.host).length - nameOf(a.host).length)[0]
+}
+
+function trusts(group: readonly Listener[]): string | undefined {
+  return group.some(({ trustedProxies = [] }) => trustedProxies.length > 0)
+    ? 'proxies are trusted in front of it'
+    : undefined
+}

@@ -1,0 +1,189 @@
+/** Plan → nginx that serves it, with the engine behind for what nginx cannot do. The second target. */
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, rename } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Diagnostic } from '../../model/diagnostic.ts'
+import type { Plan } from '../../pipeline/plan.ts'
+import type { AnyPolicy } from '../../policies/policy.ts'
+import type { Services } from '../../policies/services.ts'
+import type { Applied, Target } from '../target.ts'
+import { compileNginx, type NginxArtifact, type NginxSettings, type ServedRoute } from './compile.ts'
+import { removeStale, writeCertificates, writeWhole } from './files.ts'
+import { NginxProcess } from './process.ts'
+
+export interface NginxOptions {
+  readonly policies: readonly AnyPolicy[]
+  readonly services: Services
+  /** The engine, which only ever gets plans with sockets of the file system. `unknown`: its artifacts are its own. */
+  readonly engine: Target<unknown>
+  /** For sockets, process id and configuration; made where it is not there. */
+  readonly folder: string
+  readonly certificateFolder: string
+  /** Default `nginx`. */
+  readonly program?: string
+  readonly workers?: number
+}
+
+export interface Nginx extends Target<NginxTargetArtifact> {
+  /** What is served now, route by route. */
+  served(): readonly ServedRoute[]
+  /** Of the master; undefined while there is none. */
+  readonly pid: number | undefined
+}
+
+export interface NginxTargetArtifact {
+  readonly nginx: NginxArtifact
+  readonly engine: unknown
+}
+
+export function createNginx(options: NginxOptions): Nginx {
+  const { engine, services } = options
+  const folder = resolve(options.folder)
+  const certificateFolder = resolve(options.certificateFolder)
+  const settings: NginxSettings = {
+    policies: options.policies,
+    services,
+    folder,
+    certificateFolder,
+    ipv6: existsSync('/proc/net/if_inet6'),
+    ...(options.workers === undefined ? {} : { workers: options.workers }),
+  }
+  const { events, metrics } = services
+  const reloads = metrics.counter('gantry_nginx_activations_total', 'Configurations given to nginx, by outcome', [
+    'outcome',
+  ])
+  const restarts = metrics.counter('gantry_nginx_restarts_total', 'How often nginx ended and was started again')
+  const nginx = new NginxProcess({
+    program: options.program ?? 'nginx',
+    folder,
+    onLine: (line) => events.emit(/\[(?:emerg|alert|crit)\]/.test(line) ? 'error' : 'warn', 'nginx/log', line),
+    onEnd: (how, pauseMs) => {
+      restarts([])
+      events.emit('error', 'nginx/ended', `nginx ended (${how}); it is started again in ${pauseMs} ms`)
+    },
+  })
+  metrics.gauge('gantry_nginx_up', '1 while nginx runs', () => (nginx.pid === undefined ? 0 : 1))
+  let running: NginxArtifact | undefined
+  let behindRunning: { readonly artifact: unknown } | undefined
+
+  const activate = async ({ nginx: artifact, engine: behind }: NginxTargetArtifact): Promise<Applied> => {
+    // first what stands behind: nginx must find it when it sends something on
+    const applied = await engine.apply(behind)
+    if (applied.kind === 'refused') return applied
+    if (running?.text === artifact.text && nginx.pid !== undefined) {
+      running = artifact
+      return { kind: 'applied', diagnostics: applied.diagnostics }
+    }
+    await mkdir(join(folder, 'temporary'), { recursive: true, mode: 0o711 })
+    // nginx's workers may be another user than we are; the names of the sockets are no secret, the folder is ours
+    if (process.getuid?.() === 0) {
+      await chmod(folder, 0o711)
+      for (const { address } of artifact.behind.model.listeners) await chmod(address.slice('unix:'.length), 0o666)
+    }
+    await writeCertificates(certificateFolder, artifact.files)
+    const next = join(folder, 'nginx.conf.candidate')
+    await writeWhole(next, artifact.text)
+    const complaint = await nginx.test(next)
+    if (complaint !== undefined)
+      return refused(
+        'nginx/refused',
+        `nginx refuses the configuration: ${complaint}`,
+        'this is a mistake of ours: please report it with the plan',
+      )
+    await rename(next, join(folder, 'nginx.conf'))
+    if (!(await nginx.serve(artifact.digest))) {
+      if (running !== undefined) await writeWhole(join(folder, 'nginx.conf'), running.text)
+      return refused(
+        'nginx/not-taken',
+        'nginx did not take the configuration in time',
+        'its log says why: often another process has one of the ports',
+      )
+    }
+    reloads(['applied'])
+    running = artifact
+    await removeStale(certificateFolder, artifact.files)
+    return { kind: 'applied', diagnostics: applied.diagnostics }
+  }
+
+  return {
+    name: 'nginx',
+    served: () => running?.served ?? [],
+    get pid() {
+      return nginx.pid
+    },
+    compile: (plan) => {
+      const { artifact, diagnostics } = compileNginx(plan, settings)
+      const behind = engine.compile(artifact.behind)
+      return {
+        artifact: { nginx: artifact, engine: behind.artifact },
+        diagnostics: [...diagnostics, ...behind.diagnostics],
+      }
+    },
+    apply: async (artifact) => {
+      let result: Applied
+      try {
+        result = await activate(artifact)
+      } catch (error) {
+        // no space, no right to write: what is there serves on
+        const why = error instanceof Error ? error.message : String(error)
+        result = refused(
+          'nginx/not-written',
+          `the configuration could not be written: ${why}`,
+          `space and rights in ${folder} and ${certificateFolder}`,
+        )
+      }
+      if (result.kind === 'applied') behindRunning = { artifact: artifact.engine }
+      else {
+        reloads(['refused'])
+        // what stands behind goes back too, so that both say the same
+        if (behindRunning !== undefined) await engine.apply(behindRunning.artifact)
+      }
+      return result
+    },
+    stop: async (graceMs) => {
+      await nginx.stop(graceMs)
+      await engine.stop(graceMs)
+    },
+  }
+}
+
+/** `gantry translate --to nginx`. */
+export function writeNginx(
+  plan: Plan,
+  options: {
+    readonly policies: readonly AnyPolicy[]
+    readonly services: Services
+    readonly certificateFolder?: string
+  },
+): { readonly text: string; readonly diagnostics: readonly Diagnostic[] } {
+  const { artifact, diagnostics } = compileNginx(plan, {
+    policies: options.policies,
+    services: options.services,
+    folder: '/run/gantry/nginx',
+    certificateFolder: options.certificateFolder ?? '/etc/nginx/ssl',
+    ipv6: false,
+  })
+  const notes = artifact.served
+    .filter(({ by }) => by !== 'nginx')
+    .map(({ route, why }): Diagnostic => ({
+      code: 'nginx/by-engine',
+      severity: 'info',
+      message: `route ${route} is served by the engine behind nginx: ${why}`,
+    }))
+  return { text: artifact.text, diagnostics: [...diagnostics, ...notes] }
+}
+
+function refused(code: string, message: string, hint: string): Applied {
+  return {
+    kind: 'refused',
+    diagnostics: [
+      {
+        code,
+        severity: 'error',
+        message: `${message}; the last good one serves on`,
+        hint,
+        origin: { source: 'nginx' },
+      },
+    ],
+  }
+}
