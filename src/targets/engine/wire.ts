@@ -32,6 +32,10 @@ const spare: Buffer[] = []
 
 let reading: Wire | undefined
 
+function readsNow(wire: Wire | undefined): void {
+  reading = wire
+}
+
 export class Wire {
   readonly socket: Socket
   readonly #user: WireUser
@@ -50,9 +54,9 @@ export class Wire {
       buffer: () => this.#nextBuffer(),
       callback: (length) => {
         tick()
-        reading = this
+        readsNow(this)
         this.#user.onRead(this.#buffer, length)
-        reading = undefined
+        readsNow(undefined)
         return true
       },
     } as net.OnReadOpts)
@@ -103,8 +107,7 @@ export class Wire {
   write(text: string): boolean {
     const handle = this.#handle ?? this.#raw()
     if (handle === undefined) return this.#writeSlowly(text)
-    const failed = handle.writeLatin1String(request, text)
-    return this.#written(handle, failed, undefined)
+    return this.#written(handle, handle.writeLatin1String(request, text), undefined)
   }
 
   /** False: wait for onDrain. `piece` must stay as it is, unless it was just read. */
@@ -112,8 +115,7 @@ export class Wire {
     const handle = this.#handle ?? this.#raw()
     if (handle === undefined) return this.#writeSlowly(Wire.keep(piece))
     const own = piece.buffer === shared.buffer ? Buffer.from(piece) : piece
-    const failed = handle.writeBuffer(request, own)
-    return this.#written(handle, failed, own)
+    return this.#written(handle, handle.writeBuffer(request, own), own)
   }
 
   /** Text, bytes and text in one write: a chunk with its frame. `piece` as for writeBytes. */
@@ -129,8 +131,8 @@ export class Wire {
       return more
     }
     const own = piece.buffer === shared.buffer ? Buffer.from(piece) : piece
-    const failed = handle.writev(request, [before, 'latin1', own, 'buffer', after, 'latin1'], false)
-    return this.#written(handle, failed, own)
+    const pieces = [before, 'latin1', own, 'buffer', after, 'latin1']
+    return this.#written(handle, handle.writev(request, pieces, false), own)
   }
 
   get stalled(): boolean {
@@ -162,20 +164,24 @@ export class Wire {
     this.socket.destroy()
   }
 
-  #written(handle: RawHandle, failed: number, piece: Buffer | undefined): boolean {
+  #written(handle: RawHandle, result: number | WriteRequest, piece: Buffer | undefined): boolean {
     // what is written once and ended is sent at once anyhow; from the second write on, Nagle would wait for the client
     if (++this.#writes === 2) handle.setNoDelay?.(true)
-    if (failed !== 0) {
-      this.socket.destroy(Object.assign(new Error(`write failed (${failed})`), { code: 'EPIPE' }))
-      return true
+    let used = request
+    if (typeof result === 'object') used = result
+    else {
+      if (result !== 0) {
+        this.socket.destroy(Object.assign(new Error(`write failed (${result})`), { code: 'EPIPE' }))
+        return true
+      }
+      if (used === null || handle.writeQueueSize === 0) return true
+      request = createRequest()
     }
-    const waiting = handle.writeQueueSize
-    if (waiting === 0) return true
     // the system did not take all of it: this request is in use until it has
-    const used = request
     used.wire = this
     used.piece = piece
-    request = createRequest()
+    used.oncomplete = onComplete
+    const waiting = handle.writeQueueSize
     if (piece !== undefined && reading !== undefined && piece.buffer === reading.#buffer.buffer)
       reading.#retained = true
     if (waiting <= HIGH) return true
@@ -266,9 +272,10 @@ class LateUser implements WireUser {
 interface RawHandle {
   setNoDelay?(on: boolean): void
   readonly writeQueueSize: number
-  writeLatin1String(request: WriteRequest, text: string): number
-  writeBuffer(request: WriteRequest, piece: Buffer): number
-  writev(request: WriteRequest, pieces: readonly (string | Buffer)[], allBuffers: boolean): number
+  // up to Node 25 a request is given, and used if the write has to wait; from 26 on null is given, and a request comes back
+  writeLatin1String(request: WriteRequest | null, text: string): number | WriteRequest
+  writeBuffer(request: WriteRequest | null, piece: Buffer): number | WriteRequest
+  writev(request: WriteRequest | null, pieces: readonly (string | Buffer)[], allBuffers: boolean): number | WriteRequest
 }
 
 interface WriteRequest {
@@ -277,21 +284,17 @@ interface WriteRequest {
   oncomplete: (this: WriteRequest, status: number) => void
 }
 
-/** Node's own class of write requests, seen through a socket over a handle of ours; undefined where it looks otherwise. */
-const WriteWrap = findWriteWrap()
+/** How handles are written to: with Node's own class of requests, with none, or not by us (undefined). */
+const manner = findManner()
 
 /** May sockets be written to through their handles? */
-export const raw = WriteWrap !== undefined
+export const raw = manner !== undefined
 
-/** A write that the system takes at once does not touch its request: one serves all of those. */
-let request: WriteRequest = createRequest()
+/** A write that the system takes at once does not touch its request: one serves all of those. Null where Node makes them. */
+let request: WriteRequest | null = createRequest()
 
-function createRequest(): WriteRequest {
-  const made: WriteRequest = WriteWrap === undefined ? ({} as WriteRequest) : new WriteWrap()
-  made.wire = undefined
-  made.piece = undefined
-  made.oncomplete = onComplete
-  return made
+function createRequest(): WriteRequest | null {
+  return manner === undefined || manner === 'none' ? null : new manner()
 }
 
 function onComplete(this: WriteRequest, status: number): void {
@@ -301,15 +304,16 @@ function onComplete(this: WriteRequest, status: number): void {
   wire?.onWritten(status)
 }
 
-function findWriteWrap(): (new () => WriteRequest) | undefined {
-  let found: (new () => WriteRequest) | undefined
-  const take = (given: WriteRequest): number => {
-    found = given.constructor as new () => WriteRequest
+/** Seen through a socket over a handle of ours. */
+function findManner(): 'none' | (new () => WriteRequest) | undefined {
+  let found: 'none' | (new () => WriteRequest) | undefined
+  const take = (given: WriteRequest | null | undefined): number => {
+    if (given === null) found = 'none'
+    else if (given?.constructor.name === 'WriteWrap') found = given.constructor as new () => WriteRequest
     return 0
   }
   const fake = {
     writeLatin1String: take,
-    writeUtf8String: take,
     writeBuffer: take,
     readStart: () => 0,
     readStop: () => 0,
@@ -322,7 +326,7 @@ function findWriteWrap(): (new () => WriteRequest) | undefined {
     const socket = new net.Socket({ handle: fake, readable: false } as unknown as net.SocketConstructorOpts)
     socket.on('error', () => undefined)
     socket.write('x', 'latin1')
-    return found?.name === 'WriteWrap' ? found : undefined
+    return found
   } catch {
     // a Node that builds its sockets in another way: the documented way it is
     return undefined
