@@ -45,6 +45,7 @@ export class Fields {
   /** Of every field: start of the line, end of the name, start and end of the value, tags. Made when somebody asks. */
   #index: number[] | undefined
   #added: string[] | undefined
+  #looks = 0
 
   /** `text` from `start` to `end` holds good field lines; `marks` in their order. */
   constructor(text = '', start = 0, end = 0, marks: readonly number[] = NONE, tags = 0) {
@@ -62,6 +63,8 @@ export class Fields {
 
   get(lowerName: string): string | undefined {
     const { text } = this
+    // one look at the lines costs a quarter of an index; who asks often gets one
+    if (this.#index === undefined && this.#added === undefined && ++this.#looks < 4) return this.#look(lowerName)
     const index = (this.#index ??= this.#makeIndex())
     let result: string | undefined
     for (let at = 0; at < index.length; at += STRIDE) {
@@ -210,6 +213,26 @@ export class Fields {
       if ((tagOf(lower, 0, lower.length) & tags) !== 0) return true
     }
     return false
+  }
+
+  #look(lowerName: string): string | undefined {
+    const { text, end } = this
+    const size = lowerName.length
+    let result: string | undefined
+    let at = this.start
+    while (at < end) {
+      const lineEnd = text.indexOf('\r', at)
+      if (text.charCodeAt(at + size) === 0x3a && same(text, at, lowerName)) {
+        let from = at + size + 1
+        while (isSpace(text.charCodeAt(from))) from++
+        let to = lineEnd
+        while (to > from && isSpace(text.charCodeAt(to - 1))) to--
+        const value = text.slice(from, to)
+        result = result === undefined ? value : result + separatorOf(lowerName) + value
+      }
+      at = lineEnd + 2
+    }
+    return result
   }
 
   /** The lines are good: whoever made this has read them. */

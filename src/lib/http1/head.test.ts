@@ -270,6 +270,13 @@ describe('fields', () => {
     expect(fields.write(0)).toBe('Host: a\r\nX-a: 3\r\nX-B: 4\r\n')
     expect([...fields].map(([name]) => name)).toEqual(['Host', 'X-a', 'X-B'])
   })
+  test('say the same asked once, and asked often', () => {
+    const fields = head()
+    const names = ['host', 'x-a', 'x', 'cookie', 'x-b', '']
+    const first = names.map((name) => head().get(name))
+    expect(first).toEqual(['a', '1, 2', undefined, 'a=1; b=2', undefined, undefined])
+    expect(names.map((name) => fields.get(name))).toEqual(first)
+  })
   test('refuse what cannot be written', () => {
     const fields = head()
     for (const value of ['a\r\nB: c', 'a\0', 'a\n', '\u0100']) expect(() => fields.set('X', value)).toThrow(TypeError)
