@@ -10,7 +10,7 @@ import { openPublisher, type Publisher } from './fleet/publisher.ts'
 import { createSplitter, type Splitter } from './fleet/split.ts'
 import { fleetOfToken, issueToken } from './fleet/token.ts'
 import type { Model } from './model/model.ts'
-import { prepare } from './pipeline/run.ts'
+import { prepareFor } from './pipeline/run.ts'
 import { createEvents } from './runtime/events.ts'
 import { startLoop } from './runtime/loop.ts'
 import { createMetrics } from './runtime/metrics.ts'
@@ -88,7 +88,14 @@ export async function runController(options: ControllerOptions): Promise<number>
     environment: process.env,
     ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
   }
-  const loop = startLoop({ feeds: [{ source, place }], target, prepare, grant: async () => [], events, settleMs: 10 })
+  const loop = startLoop({
+    feeds: [{ source, place }],
+    target,
+    prepare: prepareFor(fleetOfListener),
+    grant: async () => [],
+    events,
+    settleMs: 10,
+  })
   const startedAt = Date.now()
   const health = await openAdmin({
     address: options.healthAddress,
@@ -141,16 +148,19 @@ function manifestsOf(world: World, translation: GatewayApiTranslation, options: 
   })
 }
 
+/** Ids of listeners begin with `gateway-api/NAMESPACE/GATEWAY/`. */
+function fleetOfListener(listener: string): string | undefined {
+  const [, namespace, name] = listener.split('/')
+  return namespace === undefined || name === undefined ? undefined : `${namespace}/${name}`
+}
+
 /** Data planes as a target: applied when those that are connected serve it. */
 function fleetTarget(
   publisher: Publisher,
   infrastructure: Infrastructure,
   wanted: () => readonly Manifest[],
 ): Target<{ readonly plan: string; readonly models: ReadonlyMap<string, Model> }> {
-  const split: Splitter = createSplitter((listener) => {
-    const [, namespace, name] = listener.split('/')
-    return namespace === undefined || name === undefined ? undefined : `${namespace}/${name}`
-  })
+  const split: Splitter = createSplitter(fleetOfListener)
   return {
     name: 'fleet',
     compile: (plan) => ({ artifact: { plan: plan.id, models: split(plan.model) }, diagnostics: [] }),

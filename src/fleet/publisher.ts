@@ -46,6 +46,8 @@ interface Peer {
   readonly connectedAt: number
   sent: { readonly plan: string; readonly model: Model } | undefined
   applied: string | undefined
+  /** The plan that it could not serve; it serves the one before. */
+  refused: string | undefined
   alive: boolean
 }
 
@@ -80,6 +82,7 @@ export async function openPublisher(options: PublisherOptions): Promise<Publishe
       connectedAt: Date.now(),
       sent: undefined,
       applied: undefined,
+      refused: undefined,
       alive: true,
     }
     socket.on('pong', () => (peer.alive = true))
@@ -115,6 +118,7 @@ export async function openPublisher(options: PublisherOptions): Promise<Publishe
         peer.applied = message.plan
         return wake()
       case 'refused':
+        peer.refused = message.plan
         options.events.emit(
           'error',
           'fleet/refused',
@@ -160,7 +164,9 @@ export async function openPublisher(options: PublisherOptions): Promise<Publishe
       for (const fleet of current.keys()) if (!models.has(fleet)) current.delete(fleet)
       for (const peer of peers) send(peer)
       const behind = (): boolean =>
-        [...peers].some((peer) => peer.sent !== undefined && peer.applied !== peer.sent.plan)
+        [...peers].some(
+          ({ sent, applied, refused }) => sent !== undefined && applied !== sent.plan && refused !== sent.plan,
+        )
       const until = Date.now() + (options.patience ?? 5000)
       while (behind() && Date.now() < until) await nextNews(waiters, until - Date.now())
     },

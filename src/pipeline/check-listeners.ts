@@ -10,15 +10,17 @@ const copies = new Copies<Listener>()
 /** What cannot share one socket: TLS is told from plain HTTP before a byte is read. */
 const family: Readonly<Record<Protocol, string>> = { http: 'http', https: 'tls', tls: 'tls', tcp: 'tcp', udp: 'udp' }
 
+/** Listeners meet where `machineOf` says the same. */
 export function checkListeners(
   given: readonly Listener[],
   certificates: ReadonlyMap<string, Certificate>,
   diagnostics: Diagnostic[],
+  machineOf: (listener: string) => string | undefined,
 ): readonly Listener[] {
   const sockets = new Map<string, Listener>()
   const claims = new Map<string, Listener>()
   const standing = filterSame(given, (listener) => {
-    const problem = misplaced(listener, sockets, claims)
+    const problem = misplaced(listener, machineOf(listener.id) ?? '', sockets, claims)
     if (problem !== undefined) diagnostics.push(problem)
     return problem === undefined
   })
@@ -27,6 +29,7 @@ export function checkListeners(
 
 function misplaced(
   listener: Listener,
+  machine: string,
   sockets: Map<string, Listener>,
   claims: Map<string, Listener>,
 ): Diagnostic | undefined {
@@ -49,7 +52,7 @@ function misplaced(
     return say('tls', `${protocol} without TLS settings`, 'say which certificates it serves')
   }
   if (port === 0) return undefined
-  const place = `${protocol === 'udp' ? 'udp' : 'tcp'} ${address}:${port}`
+  const place = `${machine} ${protocol === 'udp' ? 'udp' : 'tcp'} ${address}:${port}`
   const rival = sockets.get(place)
   if (rival !== undefined && family[rival.protocol] !== family[protocol]) {
     return say(

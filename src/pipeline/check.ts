@@ -16,11 +16,23 @@ export interface Checked {
   readonly diagnostics: readonly Diagnostic[]
 }
 
-export const check: (model: Model) => Checked = remembered((given) => {
+/** Listeners that one machine serves: `machineOf` says which; only they can be in one another's way. */
+export const checkFor = (machineOf: (listener: string) => string | undefined): ((model: Model) => Checked) =>
+  remembered((given) => checked(given, machineOf))
+
+/** All of it on one machine. */
+export const check: (model: Model) => Checked = checkFor(() => undefined)
+
+function checked(given: Model, machineOf: (listener: string) => string | undefined): Checked {
   const diagnostics: Diagnostic[] = []
   const certificates = firstOfId('certificate', given.certificates, diagnostics)
   const byCertificate = new Map(certificates.map((certificate) => [certificate.id, certificate]))
-  const listeners = checkListeners(firstOfId('listener', given.listeners, diagnostics), byCertificate, diagnostics)
+  const listeners = checkListeners(
+    firstOfId('listener', given.listeners, diagnostics),
+    byCertificate,
+    diagnostics,
+    machineOf,
+  )
   const backends = mapSame(firstOfId('backend', given.backends, diagnostics), (backend) =>
     checkBackend(backend, byCertificate, diagnostics),
   )
@@ -50,7 +62,7 @@ export const check: (model: Model) => Checked = remembered((given) => {
     credentials,
   }
   return { model: sameParts(given, model) ? given : model, diagnostics }
-})
+}
 
 function sameParts(one: Model, other: Model): boolean {
   return (Object.keys(other) as (keyof Model)[]).every((part) => one[part] === other[part])
