@@ -1,10 +1,13 @@
 /** Settings → an engine with everything around it: consumers, plugins, expressions, access log. Effects begin here. */
-import { createWriteStream, type WriteStream } from 'node:fs'
+import { createWriteStream, mkdtempSync, rmSync, type WriteStream } from 'node:fs'
 import type { Server } from 'node:http'
-import { createKargo } from './kargo/kargo.ts'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createKargo, kargoPlugin } from './kargo/kargo.ts'
 import type { Handler } from './lib/handler.ts'
 import type { Diagnostic } from './model/diagnostic.ts'
-import type { Expressions, Services } from './policies/services.ts'
+import type { Counters, Expressions, Services } from './policies/services.ts'
 import { createPlugins } from './plugins/host.ts'
 import { pluginServices } from './plugins/services.ts'
 import type { Wishes } from './sources/source.ts'
@@ -13,12 +16,17 @@ import type { Engine, EngineOptions } from './targets/engine/engine.ts'
 import type { AdminContext } from './runtime/admin-context.ts'
 import { consumersDoor } from './runtime/consumers-door.ts'
 import { exposeCounts } from './targets/engine/prometheus.ts'
-import type { EventLog } from './runtime/events.ts'
+import { createEvents, type EventLog } from './runtime/events.ts'
 import { createLiveServices } from './runtime/live-services.ts'
-import type { MetricsRegistry } from './runtime/metrics.ts'
+import { createMetrics, type MetricsRegistry } from './runtime/metrics.ts'
 import type { Settings } from './runtime/settings.ts'
+import type { Target } from './targets/target.ts'
+import { startWorkers } from './workers/primary.ts'
+import { serveAsWorker } from './workers/worker.ts'
 
 export interface MachineParts {
+  /** The file that runs a worker, when there are several. */
+  readonly program: string
   /** The engine itself comes from main.ts, with its policies. */
   createEngine(options: Pick<EngineOptions, 'services' | 'onDone'>): Engine
   createExpressions(): Promise<Expressions>
@@ -36,7 +44,7 @@ export interface MachineOptions {
 }
 
 export interface EngineMachine {
-  readonly target: Engine
+  readonly target: Target<unknown>
   readonly services: Services
   grant(wishes: readonly Wishes[]): Promise<readonly Diagnostic[]>
   addresses(): readonly { readonly listener: string; readonly url: string }[]
@@ -47,18 +55,24 @@ export interface EngineMachine {
 
 export async function startMachine(options: MachineOptions, parts: MachineParts): Promise<EngineMachine> {
   const { settings, folder, events, metrics } = options
-  const expressions = await parts.createExpressions()
-  const services = createLiveServices({ expressions, events, metrics })
-  const door = consumersDoor(settings, folder, events)
-  const plugins = createPlugins({ events, metrics, expressions, services: () => pluginServices(door.consumers) })
+  const shared = settings.workers > 1 ? mkdtempSync(join(tmpdir(), 'gantry-memory-')) : undefined
+  const core = await createCore({ ...options, shared }, parts)
+  const { engine, door, plugins, services } = core
   const kargo = createKargo({ events, registry: metrics.registry })
-  services.replace({ plugins })
-  const access = accessLog(settings.log.access)
-  const target = parts.createEngine({
-    services,
-    ...(access === undefined ? {} : { onDone: (exchange) => access.log.record(exchange) }),
-  })
-  exposeCounts(metrics.registry, target)
+  const workers =
+    settings.workers === 1
+      ? undefined
+      : await startWorkers({
+          count: settings.workers,
+          program: parts.program,
+          environment: { [workerVariable]: JSON.stringify({ settings, folder, shared } satisfies WorkerOrders) },
+          compile: (plan) => engine.compile(plan),
+          counters: () => services.counters,
+          events,
+        })
+  if (workers !== undefined) metrics.join(() => workers.metrics())
+  const target: Target<unknown> = workers ?? (engine as Target<unknown>)
+  const listening = (): ReadonlyMap<string, AddressInfo> => (workers ?? engine).addresses()
   let configuration: Wishes['expressGateway']
   let announced: Server | undefined
   const admin = parts.createAdmin({
@@ -73,26 +87,21 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
     target,
     services,
     grant: async (wishes) => {
-      const diagnostics = await door.move(wishes)
-      const { consumers } = door
-      if (consumers !== undefined) {
-        const { identities, counters, cache, authorizations } = consumers
-        services.replace({ identities, counters, cache, authorizations })
-      }
       configuration = wishes.find((wish) => wish.expressGateway !== undefined)?.expressGateway
+      const diagnostics = await core.grant(wishes)
       const wished = wishes.flatMap((wish) => wish.plugins ?? [])
-      const builtIn = await kargo.load(wished, configuration?.folder ?? folder, consumers)
-      return [...diagnostics, ...builtIn.diagnostics, ...(await plugins.load(builtIn.others, configuration))]
+      const builtIn = await kargo.load(wished, configuration?.folder ?? folder, door.consumers)
+      return [...diagnostics, ...builtIn.diagnostics, ...((await workers?.grant(wishes)) ?? [])]
     },
     addresses: () =>
-      [...target.addresses()].map(([listener, { address, port, family }]) => ({
+      [...listening()].map(([listener, { address, port, family }]) => ({
         listener,
         url: urlOf(listener, address, port, family),
       })),
     adminHandlers: [plugins.adminHandler, kargo.adminHandler, admin],
     announce: (server) => {
       plugins.serving(
-        [...target.addresses()].map(([listener, { address, port, family }]) => ({
+        [...listening()].map(([listener, { address, port, family }]) => ({
           scheme: urlOf(listener, address, port, family).startsWith('https:') ? 'https' : 'http',
           address,
           port,
@@ -100,6 +109,79 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
       )
       if (server !== undefined && server !== announced) plugins.administering(server)
       announced = server
+    },
+    close: async () => {
+      await core.close()
+      if (shared !== undefined) rmSync(shared, { recursive: true, force: true })
+    },
+  }
+}
+
+/** What a worker is told when it starts, in a variable of its environment. */
+interface WorkerOrders {
+  readonly settings: Settings
+  readonly folder: string
+  readonly shared: string | undefined
+}
+
+const workerVariable = 'GANTRY_WORKER_ORDERS'
+
+/** The process is one of several that serve: plans and wishes come from the primary. Resolves when it has stopped. */
+export function serveWorker(parts: MachineParts): Promise<void> {
+  const { settings, folder, shared }: WorkerOrders = JSON.parse(process.env[workerVariable] ?? '')
+  return serveAsWorker(async (counters) => {
+    const format = settings.log.format === 'text' ? 'text' : 'json'
+    const events = createEvents({ level: settings.log.level, format })
+    const metrics = createMetrics()
+    const core = await createCore({ settings, folder, events, metrics, shared, counters }, parts)
+    return {
+      engine: core.engine,
+      grant: (wishes) => core.grant(wishes as readonly Wishes[]),
+      metrics: () => metrics.registry.getMetricsAsJSON(),
+      close: () => core.close(),
+    }
+  })
+}
+
+interface CoreOptions extends Omit<MachineOptions, 'settled'> {
+  /** Stands for memory where several processes serve. */
+  readonly shared: string | undefined
+  /** Exact across processes; absent: those of the store. */
+  readonly counters?: Counters
+}
+
+/** What every process that serves has: an engine, consumers, plugins, expressions, an access log. */
+async function createCore(options: CoreOptions, parts: MachineParts) {
+  const { settings, folder, events, metrics } = options
+  const expressions = await parts.createExpressions()
+  const services = createLiveServices({ expressions, events, metrics })
+  const door = consumersDoor(settings, folder, events, options.shared)
+  const plugins = createPlugins({ events, metrics, expressions, services: () => pluginServices(door.consumers) })
+  services.replace({ plugins })
+  const access = accessLog(settings.log.access)
+  const engine = parts.createEngine({
+    services,
+    ...(access === undefined ? {} : { onDone: (exchange) => access.log.record(exchange) }),
+  })
+  exposeCounts(metrics.registry, engine)
+  return {
+    engine,
+    services,
+    door,
+    plugins,
+    grant: async (wishes: readonly Wishes[]): Promise<readonly Diagnostic[]> => {
+      const diagnostics = await door.move(wishes)
+      const { consumers } = door
+      if (consumers !== undefined) {
+        const { identities, cache, authorizations } = consumers
+        // a Redis counts for every process there is; any other store only for its own
+        const counters =
+          consumers.store.kind === 'redis' ? consumers.counters : (options.counters ?? consumers.counters)
+        services.replace({ identities, counters, cache, authorizations })
+      }
+      const configuration = wishes.find((wish) => wish.expressGateway !== undefined)?.expressGateway
+      const others = wishes.flatMap((wish) => wish.plugins ?? []).filter((wish) => kargoPlugin(wish) === undefined)
+      return [...diagnostics, ...(await plugins.load(others, configuration))]
     },
     close: async () => {
       plugins.close()

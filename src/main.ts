@@ -1,5 +1,8 @@
 /** The only file that knows every source, policy and target: arguments → exit code. */
+import cluster from 'node:cluster'
 import { readFileSync } from 'node:fs'
+import { extname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { mountExpressGatewayAdmin } from './admin/express-gateway/mount.ts'
 import type { Parts } from './cli/parts.ts'
 import { runProgram } from './cli/program.ts'
@@ -7,7 +10,7 @@ import { createExpressions } from './lib/expression/expressions.ts'
 import { printModel } from './model/text.ts'
 import { compileCondition } from './policies/conditions.ts'
 import { policies } from './policies/list.ts'
-import { startMachine } from './machine.ts'
+import { serveWorker, startMachine, type MachineParts } from './machine.ts'
 import { checkGateway, listSchemas } from './sources/express-gateway/check.ts'
 import { expressGateway } from './sources/express-gateway/source.ts'
 import { createGatewayApi } from './sources/gateway-api/source.ts'
@@ -74,15 +77,21 @@ const parts: Parts = {
   },
   start: (options) => {
     trouble = (message) => options.events.emit('warn', 'gateway-api/trouble', message)
-    return startMachine(options, {
-      createEngine: (given) => createEngine({ ...given, policies, conditions: compileCondition }),
-      createExpressions,
-      createAdmin: (context) => mountExpressGatewayAdmin(context, { check: checkGateway, schemas: listSchemas }),
-    })
+    return startMachine(options, machineParts)
   },
 }
 
-/** Runs one command line. */
-export function main(words: readonly string[]): Promise<number> {
-  return runProgram(parts, words)
+const machineParts: MachineParts = {
+  // the same program again: from source it has the ending of a source
+  program: fileURLToPath(new URL(`./bin/gantry${extname(import.meta.url)}`, import.meta.url)),
+  createEngine: (given) => createEngine({ ...given, policies, conditions: compileCondition }),
+  createExpressions,
+  createAdmin: (context) => mountExpressGatewayAdmin(context, { check: checkGateway, schemas: listSchemas }),
+}
+
+/** Runs one command line; a worker is told by its primary what to do. */
+export async function main(words: readonly string[]): Promise<number> {
+  if (!cluster.isWorker) return runProgram(parts, words)
+  await serveWorker(machineParts)
+  return 0
 }

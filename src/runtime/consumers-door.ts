@@ -2,8 +2,6 @@
  * Wishes for a store → consumers, opened when the wish changes, closed when another has taken their place. A store that
  * cannot be opened is a diagnostic, and the one before stays.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { createConsumers, type Consumers } from '../consumers/consumers.ts'
@@ -21,12 +19,12 @@ export interface ConsumersDoor {
   close(): Promise<void>
 }
 
-export function consumersDoor(settings: Settings, folder: string, events: Events): ConsumersDoor {
+/** `shared`: the folder that stands for memory where several processes serve. */
+export function consumersDoor(settings: Settings, folder: string, events: Events, shared?: string): ConsumersDoor {
   let consumers: Consumers | undefined
   let consumersFor: unknown
   let store: Store | undefined
   let storeFor: unknown
-  let temporary: string | undefined
   return {
     get consumers() {
       return consumers
@@ -41,7 +39,7 @@ export function consumersDoor(settings: Settings, folder: string, events: Events
         const before = { consumers, store }
         const moved = store === undefined || !isDeepStrictEqual(storeFor, wantedStore)
         if (moved) {
-          const choice = wish.kind === 'memory' && settings.workers > 1 ? { ...wish, kind: 'embedded' as const } : wish
+          const choice = wish.kind === 'memory' && shared !== undefined ? { ...wish, kind: 'embedded' as const } : wish
           store = await openStore(choice, { path: pathOf(wish), base: folder })
           store.onState((state) => events.emit(state === 'back' ? 'info' : 'error', `store/${state}`, STATES[state]))
           storeFor = wantedStore
@@ -72,16 +70,13 @@ export function consumersDoor(settings: Settings, folder: string, events: Events
     close: async () => {
       await consumers?.close()
       await store?.close()
-      if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true })
     },
   }
 
   function pathOf(wish: StoreWish): string {
     if (wish.kind !== 'memory') return settings.data ?? join(folder, '.gantry')
-    if (settings.workers === 1) return ''
     // several processes cannot share memory: a folder that goes with them is the same promise
-    temporary ??= mkdtempSync(join(tmpdir(), 'gantry-memory-'))
-    return temporary
+    return shared ?? ''
   }
 }
 

@@ -1,15 +1,26 @@
 /** Named counters → Prometheus text. Registration is idempotent: two plans that ask for one name get one metric. */
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter,
+  Gauge,
+  Histogram,
+  Registry,
+  type MetricObjectWithValues,
+  type MetricValue,
+} from 'prom-client'
 import type { Metrics } from '../policies/services.ts'
 
 export interface MetricsRegistry extends Metrics {
   /** The exposition and its content type. */
   expose(): Promise<{ readonly contentType: string; readonly text: string }>
   readonly registry: Registry
+  /** Other processes whose counts are added to ours at each scrape. */
+  join(others: () => Promise<readonly (readonly object[])[]>): void
 }
 
 export function createMetrics(): MetricsRegistry {
   const registry = new Registry()
+  let others: (() => Promise<readonly (readonly object[])[]>) | undefined
   const known = <T>(name: string, make: () => T): T => (registry.getSingleMetric(name) as T | undefined) ?? make()
   return {
     registry,
@@ -36,6 +47,15 @@ export function createMetrics(): MetricsRegistry {
         },
       })
     },
-    expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+    join: (given) => {
+      others = given
+    },
+    expose: async () => {
+      const { contentType } = registry
+      if (others === undefined) return { contentType, text: await registry.metrics() }
+      const all = [await registry.getMetricsAsJSON(), ...(await others())]
+      const sum = AggregatorRegistry.aggregate(all as MetricObjectWithValues<MetricValue<string>>[][] as never)
+      return { contentType, text: await sum.metrics() }
+    },
   }
 }

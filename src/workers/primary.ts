@@ -1,10 +1,10 @@
 /** Several workers as one target: plans are compiled here for their diagnostics, and served there. Effect. */
 import cluster, { type Worker } from 'node:cluster'
 import type { AddressInfo } from 'node:net'
-import type { Diagnostic } from '../../model/diagnostic.ts'
-import type { Plan } from '../../pipeline/plan.ts'
-import type { Counters, Events } from '../../policies/services.ts'
-import type { Applied, Compilation, Target } from '../../targets/target.ts'
+import type { Diagnostic } from '../model/diagnostic.ts'
+import type { Plan } from '../pipeline/plan.ts'
+import type { Counters, Events } from '../policies/services.ts'
+import type { Applied, Compilation, Target } from '../targets/target.ts'
 import { countAll } from './counters.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { PlanWriter } from './plan-wire.ts'
@@ -27,6 +27,8 @@ export interface Workers extends Target<Plan> {
   /** To all of them, and to those that come later. The diagnostics are the first worker's. */
   grant(wishes: unknown): Promise<readonly Diagnostic[]>
   addresses(): ReadonlyMap<string, AddressInfo>
+  /** What each of those that serve has counted. */
+  metrics(): Promise<readonly (readonly object[])[]>
   /** Process ids of those that serve. */
   pids(): readonly number[]
 }
@@ -113,6 +115,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     },
 
     addresses: () => addresses,
+    metrics: () => Promise.all(members.map((member) => member.metrics().catch(() => []))),
     pids: () => members.map((member) => member.worker.process.pid ?? 0),
   }
 }
@@ -171,6 +174,11 @@ class Member {
     const answer = await this.#ask((turn) => ({ kind: 'plan', turn, plan: written }))
     if (answer.kind !== 'applied') throw new Error('a worker answered something else than it was asked')
     return answer
+  }
+
+  async metrics(): Promise<readonly object[]> {
+    const answer = await this.#ask((turn) => ({ kind: 'metrics', turn }))
+    return answer.kind === 'measured' ? answer.metrics : []
   }
 
   /** Resolves when the process has ended. */

@@ -1,6 +1,6 @@
 /** What the primary and its workers say to each other. Types only. */
 import type { AddressInfo } from 'node:net'
-import type { Diagnostic } from '../../model/diagnostic.ts'
+import type { Diagnostic } from '../model/diagnostic.ts'
 import type { WrittenPlan } from './plan-wire.ts'
 
 export type ToWorker =
@@ -9,11 +9,14 @@ export type ToWorker =
   /** Sums in the order they were asked for: count, end of the window, count, … */
   | { readonly kind: 'counted'; readonly turn: number; readonly sums: readonly number[] }
   | { readonly kind: 'failed'; readonly turn: number; readonly message: string }
+  | { readonly kind: 'metrics'; readonly turn: number }
   | { readonly kind: 'stop'; readonly graceMs: number }
 
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'granted'; readonly turn: number; readonly diagnostics: readonly Diagnostic[] }
+  /** Of the worker's registry, as prom-client adds them up. */
+  | { readonly kind: 'measured'; readonly turn: number; readonly metrics: readonly object[] }
   | {
       readonly kind: 'applied'
       readonly turn: number

@@ -1,8 +1,8 @@
 /** A worker for the tests beside: an engine with one policy, `count`, that answers with the sum of one counter. */
 import { z } from 'zod'
-import type { AnyPolicy } from '../../policies/policy.ts'
-import { createEngine } from '../../targets/engine/engine.ts'
-import { createTestServices } from '../../targets/engine/testing.ts'
+import type { AnyPolicy } from '../policies/policy.ts'
+import { createEngine } from '../targets/engine/engine.ts'
+import { createTestServices } from '../targets/engine/testing.ts'
 import { serveAsWorker } from './worker.ts'
 
 const count: AnyPolicy = {

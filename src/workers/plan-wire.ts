@@ -3,9 +3,9 @@
  * changed is one route long, and the reader's objects stay the same ones: whoever remembers by identity there goes on
  * remembering. Secrets are revealed here and nowhere else on the way.
  */
-import { emptyModel, type Model } from '../../model/model.ts'
-import { Secret } from '../../model/secret.ts'
-import type { Plan } from '../../pipeline/plan.ts'
+import { emptyModel, type Model } from '../model/model.ts'
+import { Secret } from '../model/secret.ts'
+import type { Plan } from '../pipeline/plan.ts'
 
 type Part = Exclude<keyof Model, 'version'>
 

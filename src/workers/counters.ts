@@ -2,7 +2,7 @@
  * Counters that are exact across workers: one process, the primary, counts. A worker gathers what its requests ask for
  * in one turn of the event loop, and asks once; the more there is to ask, the cheaper each question (docs/adr/).
  */
-import { StoreUnavailable, type Counters, type CounterState } from '../../policies/services.ts'
+import { StoreUnavailable, type Counters, type CounterState } from '../policies/services.ts'
 
 interface Waiting {
   readonly resolve: (state: CounterState) => void

@@ -1,8 +1,8 @@
 /** A worker process: plans come over IPC, are compiled and applied here, and acknowledged. Effect. */
 import cluster from 'node:cluster'
-import type { Diagnostic } from '../../model/diagnostic.ts'
-import type { Counters } from '../../policies/services.ts'
-import type { Engine } from '../../targets/engine/engine.ts'
+import type { Diagnostic } from '../model/diagnostic.ts'
+import type { Counters } from '../policies/services.ts'
+import type { Engine } from '../targets/engine/engine.ts'
 import { createRemoteCounters } from './counters.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
 import { PlanReader } from './plan-wire.ts'
@@ -11,6 +11,8 @@ export interface WorkerParts {
   readonly engine: Engine
   /** Stores and plugins of this process, as the sources wish. */
   grant?(wishes: unknown): Promise<readonly Diagnostic[]>
+  /** What this process has counted. */
+  metrics?(): Promise<readonly object[]>
   close?(): Promise<void>
 }
 
@@ -48,6 +50,12 @@ export async function serveAsWorker(start: (counters: Counters) => Promise<Worke
             const diagnostics = (await parts.grant?.(message.wishes)) ?? []
             say({ kind: 'granted', turn: message.turn, diagnostics })
           })
+          return
+        case 'metrics':
+          // beside the line: a scrape does not wait for a plan
+          void (parts.metrics?.() ?? Promise.resolve([])).then((metrics) =>
+            say({ kind: 'measured', turn: message.turn, metrics }),
+          )
           return
         case 'plan':
           last = last.then(async () => {
