@@ -5,6 +5,7 @@ import type { ResponseHead } from '../../lib/http1/head.ts'
 import type { Forward } from '../../model/model.ts'
 import type { CompiledStep } from './compile.ts'
 import { STAGE, type EngineExchange, type Outbound } from './exchange.ts'
+import { isGrpcExchange } from './http2/grpc.ts'
 import { writePin } from './persistence.ts'
 import type { Picker } from './picker.ts'
 import type { BackendPool, EndpointPool } from './pool.ts'
@@ -27,9 +28,9 @@ export interface ForwardTarget {
 
 /**
  * `connect`, `connect-timeout`: nothing was sent. `stale`: a kept connection ended before a byte of the answer.
- * `reset`: it ended later, or was new. `timeout`: too late. `bad-answer`: no answer that has one reading.
+ * `refused`: it has said that it did not begin with it. `reset`: it ended later, or was new. `timeout`: too late. `bad-answer`: no answer that has one reading.
  */
-export type UpstreamFailure = 'connect' | 'connect-timeout' | 'stale' | 'reset' | 'timeout' | 'bad-answer'
+export type UpstreamFailure = 'connect' | 'connect-timeout' | 'stale' | 'refused' | 'reset' | 'timeout' | 'bad-answer'
 
 /** Kept of a request's body for another try, bytes. */
 const KEEP = 65_536
@@ -89,7 +90,38 @@ function attempt(exchange: EngineExchange, fresh: boolean): void {
   const { flow } = exchange.request
   const length = flow === undefined ? 0 : flow.length()
   flow?.record(exchange.plan!.forward.retry?.bufferBytes ?? KEEP)
+  if (backend.http2 !== 'never') {
+    const alpn = speaksHttp2(exchange, endpoint)
+    if (alpn !== undefined) {
+      endpoint.sessions().start(exchange, length, fresh, alpn)
+      return
+    }
+  }
   endpoint.take(fresh).start(exchange, writeRequest(exchange, endpoint, length), length)
+}
+
+/** The endpoint has chosen HTTP/1.1, on another connection. */
+export function startOverHttp1(exchange: EngineExchange, endpoint: EndpointPool, length: number): void {
+  endpoint.take(true).start(exchange, writeRequest(exchange, endpoint, length), length)
+}
+
+const ONLY_H2: readonly string[] = ['h2']
+const BOTH: readonly string[] = ['h2', 'http/1.1']
+
+/** What to offer to the endpoint; undefined: HTTP/1.1. */
+function speaksHttp2(exchange: EngineExchange, endpoint: EndpointPool): readonly string[] | undefined {
+  switch (endpoint.backend.http2) {
+    case 'never':
+      return undefined
+    case 'always':
+      return ONLY_H2
+    case 'grpc':
+      return isGrpcExchange(exchange) ? ONLY_H2 : undefined
+    case 'ask':
+      if (isGrpcExchange(exchange)) return ONLY_H2
+      // an upgrade needs a connection of its own
+      return exchange.request.upgrade !== undefined || endpoint.sessions().plain ? undefined : BOTH
+  }
 }
 
 /** The request as the backend gets it, up to the empty line. */
@@ -140,7 +172,7 @@ function writeRequest(exchange: EngineExchange, endpoint: EndpointPool, length: 
   return `${request.method} ${request.target} HTTP/1.1\r\n${headers.write(skip)}${added}\r\n`
 }
 
-function hostOfEndpoint(pool: EndpointPool): string {
+export function hostOfEndpoint(pool: EndpointPool): string {
   const { host, port } = pool.endpoint
   if (host.startsWith('unix:')) return 'localhost'
   const name = host.includes(':') ? `[${host}]` : host
@@ -182,9 +214,9 @@ export function failedUpstream(exchange: EngineExchange, failure: UpstreamFailur
   if (exchange.limit !== undefined && exchange.limit.due === Number.POSITIVE_INFINITY) return
   const retry = exchange.plan!.forward.retry
   const unsent = failure === 'connect' || failure === 'connect-timeout'
-  if (failure === 'stale') {
+  if (failure === 'stale' || failure === 'refused') {
     // the backend closed a kept connection while our request was on its way; once more, on a new one
-    if (!exchange.retriedStale && mayRepeat(exchange, false)) {
+    if (!exchange.retriedStale && mayRepeat(exchange, failure === 'refused')) {
       exchange.retriedStale = true
       context.counts.upstreamRetries++
       attempt(exchange, true)

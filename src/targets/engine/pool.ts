@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Backend, Endpoint, Endpoints } from '../../model/model.ts'
 import type { EngineExchange } from './exchange.ts'
+import { BackendSessions } from './http2/sessions.ts'
 import { HealthCheck } from './health.ts'
 import { pinned, tokenOf } from './persistence.ts'
 import { createPicker, type Picker } from './picker.ts'
@@ -27,6 +28,8 @@ const IDLE_MOST = 512
 export class BackendPool {
   readonly id: string
   backend: Backend | undefined
+  /** `grpc`: for calls of gRPC. `ask`: the endpoint chooses by ALPN. */
+  http2: 'never' | 'always' | 'grpc' | 'ask' = 'never'
   endpoints: readonly EndpointPool[] = []
   readonly #context: PoolContext
   #given: Endpoints | undefined
@@ -50,6 +53,7 @@ export class BackendPool {
     const keep = this.backend?.protocol === backend?.protocol && this.#security === security
     const before = new Map(this.endpoints.map((endpoint) => [endpoint.key, endpoint]))
     this.backend = backend
+    this.http2 = http2Of(backend)
     this.#given = given
     this.#security = security
     const addresses = backend === undefined ? [] : (given?.addresses ?? [])
@@ -213,6 +217,7 @@ export class EndpointPool {
   #failures = 0
   #ejectedUntil = 0
   #retired = false
+  #sessions: BackendSessions | undefined
 
   constructor(key: string, endpoint: Endpoint, backend: BackendPool, context: PoolContext) {
     this.key = key
@@ -273,6 +278,11 @@ export class EndpointPool {
     return this.#ejectedUntil > performance.now()
   }
 
+  /** Of HTTP/2. */
+  sessions(): BackendSessions {
+    return (this.#sessions ??= new BackendSessions(this))
+  }
+
   get retired(): boolean {
     return this.#retired
   }
@@ -280,6 +290,7 @@ export class EndpointPool {
   /** Out of the plan: what is under way ends as it would, nothing new begins. */
   retire(): void {
     this.#retired = true
+    this.#sessions?.retire()
     for (const connection of this.idle.splice(0)) connection.destroy()
   }
 
@@ -301,6 +312,21 @@ function wasTried(exchange: EngineExchange, endpoint: EndpointPool): boolean {
 
 function weightOf(pool: EndpointPool): number {
   return pool.endpoint.draining === true ? 0 : (pool.endpoint.weight ?? 1)
+}
+
+function http2Of(backend: Backend | undefined): BackendPool['http2'] {
+  switch (backend?.protocol) {
+    case 'h2c':
+      return 'always'
+    case 'auto':
+      return backend.tls?.alpn?.includes('h2') === true ? 'ask' : 'grpc'
+    case 'http1':
+      return backend.tls?.alpn?.includes('h2') === true ? 'ask' : 'never'
+    case undefined:
+    case 'tcp':
+    case 'udp':
+      return 'never'
+  }
 }
 
 function keyOf(endpoint: Endpoint): string {

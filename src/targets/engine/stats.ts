@@ -42,6 +42,7 @@ export class Counts {
     connect: 0,
     'connect-timeout': 0,
     stale: 0,
+    refused: 0,
     reset: 0,
     timeout: 0,
     'bad-answer': 0,

@@ -41,11 +41,19 @@ export function checkIdentity(security: BackendSecurity, host: string, peer: Pee
   if (names === undefined || names.length === 0) return tls.checkServerIdentity(security.serverName ?? host, peer)
   const uris = [...(peer.subjectaltname ?? '').matchAll(/(?:^|, )URI:([^,]*)/g)].map((match) => match[1])
   for (const name of names) {
-    if (name.kind === 'uri' ? uris.includes(name.value) : tls.checkServerIdentity(name.value, peer) === undefined) {
-      return undefined
-    }
+    if (name.kind === 'uri' ? uris.includes(name.value) : namesHost(name.value, peer)) return undefined
   }
   return new Error(`the certificate names none of ${names.map((name) => name.value).join(', ')}`)
+}
+
+/** A name with a star is one of the certificate's, or stands for one label of one of them. */
+function namesHost(name: string, peer: PeerCertificate): boolean {
+  if (!name.startsWith('*.')) return tls.checkServerIdentity(name, peer) === undefined
+  const suffix = name.slice(1).toLowerCase()
+  return [...(peer.subjectaltname ?? '').matchAll(/(?:^|, )DNS:([^,]*)/g)].some((match) => {
+    const named = match[1]!.toLowerCase()
+    return named.endsWith(suffix) && named.indexOf('.') === named.length - suffix.length
+  })
 }
 
 /** What a listener serves by SNI. */

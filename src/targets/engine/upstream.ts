@@ -1,16 +1,14 @@
 /** One HTTP/1.1 connection to an endpoint: an exchange at a time goes out as text and comes back as an answer. */
-import { isIP, type NetConnectOpts } from 'node:net'
-import tls from 'node:tls'
 import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
 import { TAG, type Fields } from '../../lib/http1/fields.ts'
 import { readResponseHead, type Refusal, type ResponseHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import type { BodySink } from './body-flow.ts'
 import { clock } from './clock.ts'
+import { dialSecurely, placeOf } from './dial.ts'
 import type { EngineExchange, Outbound, TunnelEnd } from './exchange.ts'
 import { answered, failedUpstream, type UpstreamFailure } from './forward.ts'
 import type { EndpointPool } from './pool.ts'
-import { checkIdentity } from './tls.ts'
 import { Deadline } from './wheel.ts'
 import { Wire, type WireUser } from './wire.ts'
 
@@ -19,6 +17,7 @@ const HEAD_LIMITS = { headerCount: 200 }
 const CONNECT_TIMEOUT = 5000
 /** Shorter than what servers usually wait; a server that says when it will close is believed. */
 const IDLE_TIMEOUT = 30_000
+const ALPN: readonly string[] = ['http/1.1']
 /** Small pieces are joined into one write. */
 const JOIN = 16_384
 
@@ -56,26 +55,13 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     super()
     this.pool = pool
     this.address = pool.address
-    const { host, port } = pool.endpoint
     const { security } = pool.backend
-    const where: NetConnectOpts = host.startsWith('unix:')
-      ? { path: host.slice(5), allowHalfOpen: true }
-      : { host, port, lookup: pool.context.resolver.lookup, noDelay: true, allowHalfOpen: true }
     pool.context.counts.upstreamConnects++
     if (security === undefined) {
-      this.#wire = Wire.connect(this, where)
+      this.#wire = Wire.connect(this, placeOf(pool))
       this.#wire.socket.on('connect', () => this.#onConnect())
     } else {
-      const dialled = host.startsWith('unix:') ? 'localhost' : host
-      const serverName = security.serverName ?? (isIP(dialled) === 0 ? dialled : undefined)
-      const socket = tls.connect({
-        ...where,
-        secureContext: security.context,
-        rejectUnauthorized: security.reject,
-        ...(serverName === undefined ? {} : { servername: serverName }),
-        ALPNProtocols: ['http/1.1'],
-        checkServerIdentity: (_host, peer) => checkIdentity(security, dialled, peer),
-      })
+      const socket = dialSecurely(pool, security, ALPN)
       this.#wire = Wire.over(() => this, socket)
       socket.on('secureConnect', () => this.#onConnect())
     }

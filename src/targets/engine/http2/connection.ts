@@ -44,6 +44,8 @@ export class Http2Connection extends Deadline implements OpenConnection {
   #idleSince: number
   #closing = false
   #gone = false
+  /** Is it known why the connection ends? */
+  #explained = false
 
   /** `first`: what was read of a plain socket so far, from the preface on. */
   constructor(socket: Socket, open: OpenSocket, first: Buffer | undefined) {
@@ -74,7 +76,11 @@ export class Http2Connection extends Deadline implements OpenConnection {
     session.on('remoteSettings', () => this.#onControl())
     session.on('close', () => this.#onGone())
     // sockets here may be half open, and HTTP/2 has no use for it
-    socket.on('end', () => socket.destroy())
+    socket.on('end', () => {
+      this.#explained = true
+      socket.destroy()
+    })
+    session.on('goaway', () => (this.#explained = true))
     socket.on('close', () => this.#onGone())
     // the session takes what stands in the socket in the next turn of nextTick, which has been ordered by now
     if (first !== undefined) socket.unshift(first)
@@ -87,6 +93,7 @@ export class Http2Connection extends Deadline implements OpenConnection {
   }
 
   destroy(): void {
+    this.#explained = true
     this.#session.destroy()
     this.#socket.destroy()
   }
@@ -135,13 +142,16 @@ export class Http2Connection extends Deadline implements OpenConnection {
   }
 
   #onError(error: NodeJS.ErrnoException): void {
+    this.#explained = true
     // what nghttp2 calls a mistake of the protocol or a flood; it has said GOAWAY already
-    if (error.code?.startsWith('ERR_HTTP2') === true) this.open.context.counts.refuse('h2-protocol')
+    if (!this.#gone && error.code?.startsWith('ERR_HTTP2') === true) this.open.context.counts.refuse('h2-protocol')
   }
 
   #onGone(): void {
     if (this.#gone) return
     this.#gone = true
+    // nghttp2 ends some floods (CONTINUATION) without a word to us
+    if (!this.#explained && !this.#closing) this.open.context.counts.refuse('h2-protocol')
     this.#left()
   }
 

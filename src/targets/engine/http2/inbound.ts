@@ -4,6 +4,7 @@ import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'nod
 import { TAG, type Fields } from '../../../lib/http1/fields.ts'
 import { Refusal, type RequestHead } from '../../../lib/http1/head.ts'
 import { BodyFlow } from '../body-flow.ts'
+import { clock, tick } from '../clock.ts'
 import type { ResolvedLimits } from '../compile.ts'
 import { EngineExchange, EngineRequest, STAGE, type Inbound, type TunnelEnd } from '../exchange.ts'
 import { limitExchange } from '../forward.ts'
@@ -76,10 +77,11 @@ export class StreamInbound extends Deadline implements Inbound {
       this.#refuse(LONG_BODY)
       return
     }
+    const now = tick()
     const connection = facts.of(listener, head.fields)
     const flow = empty ? undefined : new BodyFlow(declared, this)
     const request = new EngineRequest(head, '2', connection.clientCertificate, flow)
-    const exchange = new EngineExchange(this, listener, connection, request, Date.now(), performance.now())
+    const exchange = new EngineExchange(this, listener, connection, request, clock.origin + now, now)
     this.#exchange = exchange
     listener.context.counts.requests++
     // the end of an empty body comes in a frame of its own
@@ -124,6 +126,8 @@ export class StreamInbound extends Deadline implements Inbound {
   }
 
   onEndOfBody(): void {
+    // a reset ends the readable side too, and what came so far is not the body
+    if (this.#stream.aborted || this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) return
     this.#requestDone = true
     if (!this.#stalled) this.due = Number.POSITIVE_INFINITY
     this.#exchange?.request.flow?.finish(this.#requestTrailers)
@@ -250,7 +254,8 @@ export class StreamInbound extends Deadline implements Inbound {
     const exchange = this.#exchange
     this.#exchange = undefined
     this.#over = true
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    // close() would say END_STREAM first, and what is not whole would look whole
+    this.#stream.destroy(BROKEN_OFF)
     if (exchange !== undefined) clientGone(exchange, exchange.failure ?? 'aborted')
   }
 
@@ -324,7 +329,7 @@ export class StreamInbound extends Deadline implements Inbound {
     if (exchange !== undefined) clientGone(exchange, `refused: ${refusal.reason}`)
     if (stream.destroyed) return
     if (this.#begun) {
-      stream.close(constants.NGHTTP2_CANCEL)
+      stream.destroy(BROKEN_OFF)
       return
     }
     this.#begun = true
@@ -353,7 +358,7 @@ export class StreamInbound extends Deadline implements Inbound {
 
   expire(): void {
     const exchange = this.#exchange
-    if (exchange === undefined || this.#stalled || this.#begun) this.#stream.close(constants.NGHTTP2_CANCEL)
+    if (exchange === undefined || this.#stalled || this.#begun) this.#stream.destroy(BROKEN_OFF)
     else if (exchange.stage < STAGE.answering && !this.#requestDone) this.#refuse(SLOW_BODY)
   }
 }
@@ -400,6 +405,7 @@ function ignore(): void {
   return undefined
 }
 
+const BROKEN_OFF = new Error('broken off')
 const LONG_BODY = Object.freeze(new Refusal(413, 'body-too-large'))
 const SLOW_BODY = Object.freeze(new Refusal(408, 'body-timeout'))
 const MISDIRECTED = Object.freeze(new Refusal(421, 'misdirected'))
