@@ -259,7 +259,6 @@ class Parts {
           backends: [{ target: { kind: 'backend', id: this.#backend(owned) } }],
           forwarded: 'none',
           timeouts,
-          retry: RETRY,
         },
       },
       from,
@@ -390,9 +389,6 @@ class Parts {
 }
 
 type Guard = { readonly kind: 'unknown' } | { readonly kind: 'known'; readonly policies: readonly PolicyUse[] }
-
-/** A connection that cannot be opened is tried elsewhere by the engine itself; an answer is an answer. */
-const RETRY = { attempts: 0 }
 
 function keyTextOf(config: unknown): string {
   if (typeof config !== 'object' || config === null || !('key' in config) || !(config.key instanceof Secret)) return ''

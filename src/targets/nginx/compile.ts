@@ -133,7 +133,13 @@ class Compiler {
     const text = printConfiguration(this.#whole(body, servers.length, digest))
     const served = model.routes.map((route): ServedRoute => {
       const by = this.#by.get(route.id)
-      if (by === undefined) return { route: route.id, by: 'engine', why: 'no request reaches it' }
+      if (by === undefined)
+        return {
+          route: route.id,
+          by: 'engine',
+          why:
+            route.match.path?.kind === 'regexp' ? 'it matches by an expression' : 'no request reaches it through nginx',
+        }
       if (by.engine === undefined) return { route: route.id, by: 'nginx' }
       return { route: route.id, by: by.nginx ? 'both' : 'engine', why: by.engine }
     })

@@ -67,6 +67,7 @@ export function createNginx(options: NginxOptions): Nginx {
   let behindRunning: { readonly artifact: unknown } | undefined
 
   const activate = async ({ nginx: artifact, engine: behind }: NginxTargetArtifact): Promise<Applied> => {
+    await mkdir(join(folder, 'temporary'), { recursive: true, mode: 0o711 })
     // first what stands behind: nginx must find it when it sends something on
     const applied = await engine.apply(behind)
     if (applied.kind === 'refused') return applied
@@ -74,7 +75,6 @@ export function createNginx(options: NginxOptions): Nginx {
       running = artifact
       return { kind: 'applied', diagnostics: applied.diagnostics }
     }
-    await mkdir(join(folder, 'temporary'), { recursive: true, mode: 0o711 })
     // nginx's workers may be another user than we are; the names of the sockets are no secret, the folder is ours
     if (process.getuid?.() === 0) {
       await chmod(folder, 0o711)

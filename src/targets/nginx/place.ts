@@ -74,7 +74,9 @@ export function placePolicies(
   const names = pieces.flatMap((piece) =>
     (piece.location ?? [])
       .filter(({ name }) => name === 'proxy_set_header' || name === 'default_type')
-      .map(({ name, args }) => `${name} ${String(args[0])}`.toLowerCase()),
+      .map(({ name, args: [first] }) =>
+        `${name} ${typeof first === 'string' ? first : JSON.stringify(first)}`.toLowerCase(),
+      ),
   )
   if (new Set(names).size < names.length) return { unsupported: 'two policies set the same thing' }
   // `rewrite … break` ends what nginx evaluates: it comes last
