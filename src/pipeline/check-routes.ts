@@ -163,8 +163,12 @@ const ownMistakes: (route: Route) => readonly Diagnostic[] = remembered((route) 
       say('pattern', `the pattern ${source} cannot be used: ${pattern.why}`, 'a simpler pattern')
   }
   const { action } = route
-  if (action.kind === 'reply' && !(Number.isInteger(action.status) && action.status >= 200 && action.status <= 599)) {
-    say('status', `${action.status} is not the status of an answer`, 'a number from 200 to 599')
+  if (action.kind === 'reply' && !(Number.isInteger(action.status) && action.status >= 200 && action.status <= 999)) {
+    say(
+      'status',
+      `${action.status} is not the status of an answer`,
+      'a number from 200 to 599, or up to 999 where somebody insists',
+    )
   }
   for (const forward of [action.kind === 'forward' ? action.forward : undefined, ...route.policies.map(forwardOf)]) {
     if (forward === undefined) continue

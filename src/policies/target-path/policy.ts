@@ -39,7 +39,10 @@ export const targetPath: Policy<Config> = {
     return {
       uri: 'rewritten',
       location: [
-        { name: 'rewrite', args: [literal(`(?s)^${escapePattern(decoded)}(.*)$`), `${replacement}`, 'break'] },
+        {
+          name: 'rewrite',
+          args: [literal(`(?s)^${escapePattern(decoded)}(.*)$`), literal(`${replacement}$1`), 'break'],
+        },
       ],
     }
   },
