@@ -42,7 +42,8 @@ async function control(port = 0): Promise<Publisher> {
     key: authority.key,
     fleetOf: (token) => fleetOfToken('a key', token),
     events: silent,
-    patience: 3000,
+    // longer than a test may take: none of them may wait for it
+    patience: 60_000,
   })
   open.push(publisher)
   return publisher
@@ -123,7 +124,7 @@ test('a plan that a data plane refuses is not served there, and the next one is'
   const one = dataPlane(publisher.port, 'one')
   await one.subscriber.first
   one.refuse.add('p2')
-  void publisher.publish('p2', split({ ...model, routes: [route('a', ['one/http'])] }))
+  await publisher.publish('p2', split({ ...model, routes: [route('a', ['one/http'])] }))
   await publisher.publish('p3', split({ ...model, routes: [route('b', ['one/http'])] }))
   expect(one.plans.map(({ id }) => id)).toEqual(['p1', 'p3'])
   expect(one.plans[1]?.model.routes.map(({ id }) => id)).toEqual(['b'])

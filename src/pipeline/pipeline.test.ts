@@ -8,7 +8,7 @@ import { Secret } from '../model/secret.ts'
 import { check } from './check.ts'
 import { merge } from './merge.ts'
 import { planOf } from './plan.ts'
-import { prepare } from './run.ts'
+import { prepare, prepareFor } from './run.ts'
 
 const at = (file: string, line = 1): { source: string; file: string; line: number } => ({ source: file, file, line })
 const listener = (id: string, more: Partial<Listener> = {}): Listener => ({
@@ -146,6 +146,13 @@ describe('check fails closed', () => {
     const host = { kind: 'exact', name: 'a' } as const
     expect(codes(check(model({ listeners: [listener('a/k'), listener('a/l', { host })] })))).toEqual([])
     expect(codes(check(model({ listeners: [listener('a/k', { port: 0 }), listener('a/l', { port: 0 })] })))).toEqual([])
+  })
+
+  test('listeners of different machines are in nobody's way', () => {
+    const listeners = [listener('a/l'), listener('b/l', { protocol: 'tcp' }), listener('a/m')]
+    const prepared = prepareFor((id) => id.split('/')[0])([{ model: model({ listeners }) }])
+    expect(codes(prepared)).toEqual(['check/same-listener'])
+    expect(prepared.plan.model.listeners.map((one) => one.id)).toEqual(['a/l', 'b/l'])
   })
 
   test('certificates that are missing or have no key are not served, trust that is missing trusts nobody', () => {

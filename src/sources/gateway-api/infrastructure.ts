@@ -160,8 +160,8 @@ function deployment(
               image: settings.image ?? options.image,
               args: [...options.args, '--fleet', keyOf(gateway)],
               env: [
-                { name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
-                { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
+                // what it is called in the log of the controller
+                { name: 'GANTRY_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
                 ...Object.entries(options.environment).map(([name, value]) => ({ name, value })),
               ],
               resources: settings.resources,
