@@ -65,6 +65,9 @@ export interface ExchangeContext {
   planOf(forward: Forward, route: Route): ForwardPlan
   forwarded(exchange: EngineExchange, mode: 'append' | 'replace'): string
   mirror(exchange: EngineExchange): void
+  /** The runner's next step, and its response phase: what is forwarded comes back to whoever runs exchanges. */
+  advance(exchange: EngineExchange): void
+  respond(exchange: EngineExchange): void
   finished(exchange: EngineExchange): void
 }
 

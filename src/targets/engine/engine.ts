@@ -14,6 +14,7 @@ import { OpenSocket, type OpenPort, type OtherProtocols, type PortPlan } from '.
 import { mirrorTo } from './mirror.ts'
 import { BackendPool } from './pool.ts'
 import { Resolver } from './resolve.ts'
+import { advance, respond } from './run.ts'
 import { Counts } from './stats.ts'
 import { OpenStreamSocket } from './streams/socket.ts'
 import { OpenDatagramSocket } from './streams/datagrams.ts'
@@ -74,6 +75,8 @@ export function createEngine(options: EngineOptions): Engine {
     counts,
     planOf: (forward, route) => compiler.planOf(forward, route, model),
     forwarded: forwardedLines,
+    advance,
+    respond,
     mirror: (exchange) => {
       if (exchange.mirrors !== undefined) for (const id of exchange.mirrors) mirrorTo(exchange, pool(id))
     },

@@ -9,7 +9,6 @@ import { isGrpcExchange } from './http2/grpc.ts'
 import { writePin } from './persistence.ts'
 import type { Picker } from './picker.ts'
 import type { BackendPool, EndpointPool } from './pool.ts'
-import { advance, respond } from './run.ts'
 import { Deadline } from './wheel.ts'
 
 /** A model's Forward with its names looked up. */
@@ -50,7 +49,7 @@ export function forward(exchange: EngineExchange, plan: ForwardPlan): void {
     exchange.stage = STAGE.backend
     exchange.steps = target.steps
     exchange.at = 0
-    advance(exchange)
+    exchange.listener.context.advance(exchange)
     return
   }
   dispatch(exchange)
@@ -197,7 +196,7 @@ export function answered(exchange: EngineExchange, outbound: Outbound, head: Res
   if (forward.persistence !== undefined && exchange.pool !== undefined) {
     writePin(exchange, forward.persistence, exchange.pool)
   }
-  respond(exchange)
+  exchange.listener.context.respond(exchange)
 }
 
 /** A try has failed; the connection is gone. */
@@ -279,7 +278,7 @@ export function plainAnswer(
   headers.set('Content-Type', contentType ?? 'text/plain; charset=utf-8')
   exchange.response.begin(status, '', headers, 'gateway', 0)
   exchange.response.fixed = body ?? `${STATUS_CODES[status] ?? 'Error'}\n`
-  respond(exchange)
+  exchange.listener.context.respond(exchange)
 }
 
 /** The whole exchange takes too long: 504 while nothing was answered, a cut otherwise. */

@@ -1,0 +1,11 @@
+/** Gantry as a library: its command line, its pure middle, its shapes. */
+export { main } from './main.ts'
+export { printModel } from './model/text.ts'
+export { explain } from './pipeline/explain.ts'
+export { prepare } from './pipeline/run.ts'
+export type { Diagnostic, Origin } from './model/diagnostic.ts'
+export type * from './model/model.ts'
+export type { Plan } from './pipeline/plan.ts'
+export type { Exchange, Policy, Step } from './policies/policy.ts'
+export type { Source, Translation } from './sources/source.ts'
+export type { Target } from './targets/target.ts'
