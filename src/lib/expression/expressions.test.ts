@@ -160,6 +160,20 @@ describe('limits', () => {
     expect(value('1 + 1')).toBe(2)
   })
 
+  it.each([
+    'const a = []; while (true) a.push(new Uint8Array(1e6))',
+    "const a = []; while (true) a.push('x'.repeat(1e6) + a.length)",
+  ])('holds the limit over many small pieces together: %s', async (source) => {
+    const small = await createExpressions({ memory: 16 * 1024 * 1024, time: 60_000 })
+    const before = process.memoryUsage().rss
+    const greedy = small.compile('expression', source)
+    // more than once, so that a machine which is left behind would count, too
+    for (let n = 0; n < 5; n++) expect(() => greedy.evaluate(makeSubject())).toThrow(/more than 16777216 bytes/)
+    expect(process.memoryUsage().rss - before).toBeLessThan(128 * 1024 * 1024)
+    expect(small.compile('expression', '1 + 1').evaluate(makeSubject())).toBe(2)
+    small.dispose()
+  })
+
   it('stops deep recursion and endless memory, and works on', () => {
     expect(() => program('(function f() { f() })()').evaluate(makeSubject())).toThrow()
     expect(() => program('var a = []; for (;;) a.push(new Array(100000).fill(1))').evaluate(makeSubject())).toThrow()

@@ -1,10 +1,12 @@
 /** Text of the user's JavaScript → its value, in QuickJS: no host object is reachable, memory and time are limited. */
 import {
-  getQuickJS,
+  newQuickJSWASMModule,
+  newVariant,
   type QuickJSContext,
   type QuickJSHandle,
   type QuickJSRuntime,
   type QuickJSWASMModule,
+  RELEASE_SYNC,
 } from 'quickjs-emscripten'
 import { prelude } from './prelude.ts'
 
@@ -43,7 +45,9 @@ export interface Sandbox {
 }
 
 export async function createSandbox(limits: SandboxLimits): Promise<Sandbox> {
-  const module = await getQuickJS()
+  // in WebAssembly QuickJS counts eight bytes for whatever it allocates: only the memory itself can hold the limit
+  const wasmMemory = new WebAssembly.Memory({ initial: FLOOR, maximum: FLOOR + Math.ceil(limits.memory / PAGE) })
+  const module = await newQuickJSWASMModule(newVariant(RELEASE_SYNC, { wasmMemory }))
   const units = new Map<string, Unit>()
   let machine = start(module, limits)
   let disposed = false
@@ -80,6 +84,10 @@ export async function createSandbox(limits: SandboxLimits): Promise<Sandbox> {
     },
   }
 }
+
+/** Bytes of a page of WebAssembly, and the pages that the module starts with: stack, constants, the first heap. */
+const PAGE = 65_536
+const FLOOR = 256
 
 interface Machine {
   compile(unit: Unit): number
