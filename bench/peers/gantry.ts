@@ -15,13 +15,12 @@ export interface GatewayPorts {
 export async function startGantry(
   folder: string,
   ports: GatewayPorts,
-  node: string,
-  profile: string | undefined,
+  how: { readonly program: string; readonly node: string; readonly profile: string | undefined },
 ): Promise<Running> {
   configuration(folder)
-  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
-  const args = [...profiling, join(root, 'dist/bin/gantry.js'), 'run', folder, '--log-level', 'error', '--watch', 'off']
-  const running = await startProcess({ command: node, args, core: 0, readyPort: ports.http, env: environment(ports) })
+  const profiling = how.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${how.profile}`]
+  const args = [...profiling, how.program, 'run', folder, '--log-level', 'error', '--watch', 'off']
+  const running = await startProcess({ command: how.node, args, core: 0, readyPort: ports.http, env: environment(ports) })
   await createConsumer(ports.admin)
   return running
 }

@@ -44,12 +44,25 @@ export class Fields {
   readonly #marks: readonly number[]
   /** Of every field: start of the line, end of the name, start and end of the value, tags. Made when somebody asks. */
   #index: number[] | undefined
-  #added: string[] | undefined
+  #added: Added[] | undefined
   #looks = 0
+  /** See nameBits: a name whose bits are not all in these is not there. */
+  readonly #first: number
+  readonly #last: number
 
-  /** `text` from `start` to `end` holds good field lines; `marks` in their order. */
-  constructor(text = '', start = 0, end = 0, marks: readonly number[] = NONE, tags = 0) {
+  /** `text` from `start` to `end` holds good field lines; `marks` in their order; `first` and `last` of all their names. */
+  constructor(
+    text = '',
+    start = 0,
+    end = 0,
+    marks: readonly number[] = NONE,
+    tags = 0,
+    first = end > start ? -1 : 0,
+    last = first,
+  ) {
     this.text = text
+    this.#first = first
+    this.#last = last
     this.start = start
     this.end = end
     this.#marks = marks
@@ -62,24 +75,11 @@ export class Fields {
   }
 
   get(lowerName: string): string | undefined {
-    const { text } = this
-    // one look at the lines costs a quarter of an index; who asks often gets one
-    if (this.#index === undefined && this.#added === undefined && ++this.#looks < 4) return this.#look(lowerName)
-    const index = (this.#index ??= this.#makeIndex())
-    let result: string | undefined
-    for (let at = 0; at < index.length; at += STRIDE) {
-      if (index[at + NAME_END]! - index[at]! === lowerName.length && this.#is(index, at, lowerName)) {
-        const value = text.slice(index[at + VALUE_START]!, index[at + VALUE_END]!)
-        result = result === undefined ? value : result + separatorOf(lowerName) + value
-      }
-    }
+    let result = this.#mayHave(lowerName) ? this.#read(lowerName) : undefined
     const added = this.#added
     if (added !== undefined) {
-      for (let at = 0; at < added.length; at += 3) {
-        if (added[at] === lowerName) {
-          const value = added[at + 2]!
-          result = result === undefined ? value : result + separatorOf(lowerName) + value
-        }
+      for (const { name, value } of added) {
+        if (name.lower === lowerName) result = result === undefined ? value : result + separatorOf(lowerName) + value
       }
     }
     return result
@@ -92,47 +92,48 @@ export class Fields {
     for (let at = 0; at < index.length; at += STRIDE) {
       if (this.#is(index, at, lowerName)) result.push(text.slice(index[at + VALUE_START]!, index[at + VALUE_END]!))
     }
-    const added = this.#added
-    if (added !== undefined) {
-      for (let at = 0; at < added.length; at += 3) if (added[at] === lowerName) result.push(added[at + 2]!)
-    }
+    for (const { name, value } of this.#added ?? []) if (name.lower === lowerName) result.push(value)
     return result
   }
 
   has(lowerName: string): boolean {
-    const index = (this.#index ??= this.#makeIndex())
-    for (let at = 0; at < index.length; at += STRIDE) if (this.#is(index, at, lowerName)) return true
+    if (this.#mayHave(lowerName) && this.#read(lowerName) !== undefined) return true
     const added = this.#added
-    if (added !== undefined) {
-      for (let at = 0; at < added.length; at += 3) if (added[at] === lowerName) return true
-    }
+    if (added !== undefined) for (const { name } of added) if (name.lower === lowerName) return true
     return false
   }
 
   /** Replaces all of that name. Throws a TypeError on a name or a value that cannot be written. */
   set(name: string, value: string): void {
-    check(name, value)
-    this.delete(name)
-    this.#add(name, value)
+    const known = nameOf(name)
+    checkValue(name, value)
+    this.#delete(known.lower)
+    this.#add(known, value)
   }
 
   append(name: string, value: string): void {
-    check(name, value)
-    this.#add(name, value)
+    const known = nameOf(name)
+    checkValue(name, value)
+    this.#add(known, value)
   }
 
   delete(name: string): void {
-    const lower = name.toLowerCase()
-    const index = (this.#index ??= this.#makeIndex())
-    for (let at = 0; at < index.length; at += STRIDE) {
-      if (this.#is(index, at, lower)) {
-        index[at + TAGS] = index[at + TAGS]! | TAG.dead
-        this.tags |= TAG.dead
+    this.#delete(name.toLowerCase())
+  }
+
+  #delete(lower: string): void {
+    if (this.#mayHave(lower)) {
+      const index = (this.#index ??= this.#makeIndex())
+      for (let at = 0; at < index.length; at += STRIDE) {
+        if (this.#is(index, at, lower)) {
+          index[at + TAGS] = index[at + TAGS]! | TAG.dead
+          this.tags |= TAG.dead
+        }
       }
     }
     const added = this.#added
     if (added === undefined) return
-    for (let at = added.length - 3; at >= 0; at -= 3) if (added[at] === lower) added.splice(at, 3)
+    for (let at = added.length - 1; at >= 0; at--) if (added[at]!.name.lower === lower) added.splice(at, 1)
   }
 
   *[Symbol.iterator](): Iterator<readonly [name: string, value: string]> {
@@ -142,8 +143,7 @@ export class Fields {
       if ((index[at + TAGS]! & TAG.dead) !== 0) continue
       yield [text.slice(index[at], index[at + NAME_END]), text.slice(index[at + VALUE_START], index[at + VALUE_END])]
     }
-    const added = this.#added ?? []
-    for (let at = 0; at < added.length; at += 3) yield [added[at + 1]!, added[at + 2]!]
+    for (const { name, value } of this.#added ?? []) yield [name.name, value]
   }
 
   /** All lines with their CRLF, without the fields whose tags are in `skip`. */
@@ -176,22 +176,14 @@ export class Fields {
     }
     const added = this.#added
     if (added !== undefined) {
-      for (let at = 0; at < added.length; at += 3) {
-        const lower = added[at]!
-        if ((tagOf(lower, 0, lower.length) & skip) === 0) result += `${added[at + 1]}: ${added[at + 2]}\r\n`
-      }
+      for (const { name, value } of added) if ((name.tag & skip) === 0) result += `${name.name}: ${value}\r\n`
     }
     return result
   }
 
   /** The fields that were added, with their tags. */
   eachAdded(visit: (lowerName: string, value: string, tags: number) => void): void {
-    const added = this.#added
-    if (added === undefined) return
-    for (let at = 0; at < added.length; at += 3) {
-      const lower = added[at]!
-      visit(lower, added[at + 2]!, tagOf(lower, 0, lower.length))
-    }
+    for (const { name, value } of this.#added ?? []) visit(name.lower, value, name.tag)
   }
 
   /** Is a field with one of these tags alive? */
@@ -206,13 +198,32 @@ export class Fields {
         if ((index[at]! & tags) !== 0 && (index[at]! & TAG.dead) === 0) return true
       }
     }
-    const added = this.#added
-    if (added === undefined) return false
-    for (let at = 0; at < added.length; at += 3) {
-      const lower = added[at]!
-      if ((tagOf(lower, 0, lower.length) & tags) !== 0) return true
-    }
+    for (const { name } of this.#added ?? []) if ((name.tag & tags) !== 0) return true
     return false
+  }
+
+  #mayHave(lowerName: string): boolean {
+    const size = lowerName.length
+    return (
+      (this.#first & nameBits(size, lowerName.charCodeAt(0))) !== 0 &&
+      (this.#last & nameBits(size, lowerName.charCodeAt(size - 1))) !== 0
+    )
+  }
+
+  /** Of the fields that were read. */
+  #read(lowerName: string): string | undefined {
+    // one look at the lines costs a quarter of an index; who asks often gets one
+    if (this.#index === undefined && ++this.#looks < 4) return this.#look(lowerName)
+    const { text } = this
+    const index = (this.#index ??= this.#makeIndex())
+    let result: string | undefined
+    for (let at = 0; at < index.length; at += STRIDE) {
+      if (index[at + NAME_END]! - index[at]! === lowerName.length && this.#is(index, at, lowerName)) {
+        const value = text.slice(index[at + VALUE_START]!, index[at + VALUE_END]!)
+        result = result === undefined ? value : result + separatorOf(lowerName) + value
+      }
+    }
+    return result
   }
 
   #look(lowerName: string): string | undefined {
@@ -253,10 +264,9 @@ export class Fields {
     return index
   }
 
-  #add(name: string, value: string): void {
-    const lower = name.toLowerCase()
-    this.tags |= tagOf(lower, 0, lower.length)
-    ;(this.#added ??= []).push(lower, name, value)
+  #add(name: Name, value: string): void {
+    this.tags |= name.tag
+    ;(this.#added ??= []).push({ name, value })
   }
 
   #is(index: readonly number[], at: number, lowerName: string): boolean {
@@ -267,6 +277,14 @@ export class Fields {
 }
 
 const NONE: readonly number[] = Object.freeze([])
+
+/**
+ * One of 32 bits for a name's length and one of its letters, in any case. Two such sets, of first and of last letters,
+ * say of most names that are not there that they are not, without a look at the lines.
+ */
+export function nameBits(size: number, letter: number): number {
+  return 1 << ((size * 5 + (letter | 32)) & 31)
+}
 
 function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x09
@@ -358,8 +376,33 @@ export function same(text: string, start: number, lower: string): boolean {
   return true
 }
 
-function check(name: string, value: string): void {
+interface Name {
+  readonly name: string
+  readonly lower: string
+  readonly tag: number
+}
+
+interface Added {
+  readonly name: Name
+  readonly value: string
+}
+
+/** Names that were set before: gateways set the same few. Some come from clients (templates), so there is an end to it. */
+const names = new Map<string, Name>()
+const REMEMBERED_NAMES = 1000
+
+function nameOf(name: string): Name {
+  let known = names.get(name)
+  if (known !== undefined) return known
   if (!isToken(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`)
+  const lower = name.toLowerCase()
+  known = { name, lower, tag: tagOf(lower, 0, lower.length) }
+  if (names.size >= REMEMBERED_NAMES) names.clear()
+  names.set(name, known)
+  return known
+}
+
+function checkValue(name: string, value: string): void {
   if (typeof value !== 'string' || !isValue(value)) {
     throw new TypeError(`not a value that header ${name} can have: ${JSON.stringify(value)}`)
   }

@@ -1,6 +1,6 @@
 /** The text of a head → its parts, or why it is refused (RFC 9112 §2–6). Pure. One reading or none. */
 import { TARGET, TOKEN, VALUE } from './characters.ts'
-import { Fields, HOP, sameBytes, TAG, tagOf, tagOfBytes } from './fields.ts'
+import { Fields, HOP, nameBits, sameBytes, TAG, tagOf, tagOfBytes } from './fields.ts'
 import { latin1 } from './latin1.ts'
 import { hostOf, isPlainPath, splitAbsolute } from './target.ts'
 
@@ -311,6 +311,8 @@ function readFields(
   let codings = 0
   let options: string[] | undefined
   let tags = 0
+  let firsts = 0
+  let lasts = 0
   read.host = undefined
   read.hosts = 0
   read.close = false
@@ -335,6 +337,8 @@ function readFields(
     const lineEnd = at
     at += 2
     const size = nameEnd - nameStart
+    firsts |= nameBits(size, first)
+    lasts |= nameBits(size, bytes[nameEnd - 1]!)
     const tag = tagOfBytes(bytes, nameStart, size)
     if (tag === 0) {
       // a CGI-like backend would read these as the framing fields
@@ -388,7 +392,7 @@ function readFields(
     // RFC 9112 §6.1: chunked in a message of 1.0 means that somebody on the way did not understand it
     if (minor === 0) return BAD_CODING
   }
-  const fields = new Fields(text, start - from, at - from, marks, tags)
+  const fields = new Fields(text, start - from, at - from, marks, tags, firsts, lasts)
   if (options !== undefined) {
     for (const option of options.join(',').split(',')) {
       const name = option.replaceAll(/^[ \t]+|[ \t]+$/g, '').toLowerCase()

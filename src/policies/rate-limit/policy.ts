@@ -55,8 +55,8 @@ export const rateLimit: Policy<Config> = {
   config,
   engine: (config, context) => {
     const { counters } = context.services
-    const { namespace, window, max, delay } = config
-    const keyOf = keyMaker(config.by, context)
+    const { window, max, delay } = config
+    const keyOf = named(config.namespace, keyMaker(config.by, context))
     const mine = Symbol('rate-limit')
 
     const decide = (exchange: Exchange, state: CounterState): Soon<Outcome | undefined> => {
@@ -69,11 +69,12 @@ export const rateLimit: Policy<Config> = {
     }
     const step: Step = {
       request: (exchange) => {
-        const state = counters.add(namespace + keyOf(exchange), window)
+        const state = counters.add(keyOf(exchange), window)
         return state instanceof Promise ? state.then((known) => decide(exchange, known)) : decide(exchange, state)
       },
     }
     const names = headerNames[config.headers]
+    const tell = teller(config, context)
     const giveBack = config.count === 'all' ? undefined : giver(config, keyOf, context)
     if (names === undefined && giveBack === undefined) return step
     return {
@@ -81,13 +82,31 @@ export const rateLimit: Policy<Config> = {
       response: (exchange) => {
         const state = exchange.notes.get(mine) as CounterState | undefined
         if (state === undefined) return undefined
-        if (names !== undefined) tell(exchange.response.headers, names, config, state, context.services.now())
+        if (names !== undefined) tell(exchange.response.headers, names, state)
         return giveBack?.(exchange)
       },
     }
   },
   nginx: () => unsupported('its limit_req is a leaky bucket and tells nobody what is left'),
 }
+
+/** With the namespace before it. The same few clients come again: the joined text of a key, and its hash, is kept. */
+function named(namespace: string, keyOf: (exchange: Exchange) => string): (exchange: Exchange) => string {
+  const joined = new Map<string, string>()
+  return (exchange) => {
+    const key = keyOf(exchange)
+    let known = joined.get(key)
+    if (known === undefined) {
+      known = namespace + key
+      // keys are the clients' to invent
+      if (joined.size >= REMEMBERED_KEYS) joined.clear()
+      joined.set(key, known)
+    }
+    return known
+  }
+}
+
+const REMEMBERED_KEYS = 2000
 
 function keyMaker(by: Config['by'], context: CompileContext): (exchange: Exchange) => string {
   switch (by.kind) {
@@ -156,18 +175,30 @@ const headerNames = {
 } as const
 
 /** What a backend, or a limit further inside, has said stays. */
-function tell(
-  fields: HeaderFields,
-  [limit, remaining, reset]: readonly [string, string, string],
+function teller(
   config: Config,
-  state: CounterState,
-  now: number,
-): void {
-  if (fields.has(limit.toLowerCase())) return
-  fields.set(limit, String(config.max))
-  fields.set(remaining, String(Math.max(0, config.max - state.count)))
-  const at = config.headers === 'x-ratelimit' ? state.resetAt : state.resetAt - now
-  fields.set(reset, String(Math.max(0, Math.ceil(at / 1000))))
+  context: CompileContext,
+): (fields: HeaderFields, names: readonly [string, string, string], state: CounterState) => void {
+  const { max } = config
+  const most = String(max)
+  const absolute = config.headers === 'x-ratelimit'
+  // a window's end is the same for all that are counted in it
+  let resetAt = -1
+  let resetText = ''
+  return (fields, [limit, remaining, reset], state) => {
+    if (fields.has(limit.toLowerCase())) return
+    fields.set(limit, most)
+    fields.set(remaining, String(Math.max(0, max - state.count)))
+    if (!absolute) {
+      fields.set(reset, String(Math.max(0, Math.ceil((state.resetAt - context.services.now()) / 1000))))
+      return
+    }
+    if (resetAt !== state.resetAt) {
+      resetAt = state.resetAt
+      resetText = String(Math.max(0, Math.ceil(resetAt / 1000)))
+    }
+    fields.set(reset, resetText)
+  }
 }
 
 /** A request whose answer does not count is given back, to the window that it was counted in. */
@@ -181,7 +212,7 @@ function giver(
     const failed = exchange.response.status >= 400
     const counts = config.count === 'successful' ? !failed : config.count === 'failed' && failed
     if (counts) return undefined
-    const result = whenKnown(counters.add(config.namespace + keyOf(exchange), config.window, -1), () => undefined)
+    const result = whenKnown(counters.add(keyOf(exchange), config.window, -1), () => undefined)
     return result instanceof Promise ? result : undefined
   }
 }

@@ -201,6 +201,7 @@ export class EngineRequest implements ExchangeRequest {
   }
 
   set target(target: string) {
+    if (target === this.#target) return
     if (!isTarget(target)) throw new TypeError(`not a request target: ${JSON.stringify(target)}`)
     this.#target = target
     const end = target.indexOf('?')
@@ -304,7 +305,8 @@ function isTarget(target: string): boolean {
 }
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
-const random = Buffer.alloc(1024)
+// one call for some hundred names: what it costs hardly depends on how much is asked for
+const random = Buffer.alloc(8192)
 let randomAt = random.length
 
 /** 22 characters of base62 hold 130 bits. */
