@@ -31,7 +31,11 @@ process.on('SIGTERM', () => void stop(0))
 if (!existsSync(join(root, 'node_modules'))) run('npm', ['ci', '--no-audit', '--no-fund'], 'installing packages')
 if (!existsSync(join(root, 'dist/bin/gantry.js'))) run('npm', ['run', '--silent', 'build'], 'building')
 
-const orders = await service('orders', (request) => ({ service: 'orders', path: request.url, consumer: request.headers['eg-consumer-id'] }))
+const orders = await service('orders', (request) => ({
+  service: 'orders',
+  path: request.url,
+  consumer: request.headers['eg-consumer-id'],
+}))
 const weather = await service('weather', (request) => ({ service: 'weather', path: request.url, sky: 'clear' }))
 
 // a copy, so that the embedded store does not grow inside the example
@@ -98,9 +102,17 @@ async function service(name, answer) {
 /** One user with one key, through the admin API, as an operator would. */
 async function createConsumer(admin) {
   const post = async (path, body) => {
-    const response = await fetch(`${admin}${path}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) })
+    const response = await fetch(`${admin}${path}`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
+    })
     if (!response.ok) throw new Error(`POST ${path}: ${response.status} ${await response.text()}`)
   }
   await post('/users', { username: 'demo', firstname: 'Demo', lastname: 'User' })
-  await post('/credentials', { consumerId: 'demo', type: 'key-auth', credential: { keyId: 'demo', keySecret: 'letmein' } })
+  await post('/credentials', {
+    consumerId: 'demo',
+    type: 'key-auth',
+    credential: { keyId: 'demo', keySecret: 'letmein' },
+  })
 }

@@ -16,11 +16,19 @@ unitTests(process.execPath, `Node ${process.versions.node}`)
 if (existsSync(node26)) unitTests(node26, 'Node 26')
 else fail(`Node 26 is not at ${node26}: run scripts/install-test-servers`)
 counted('acceptance: Express Gateway', 'npm', ['run', '--silent', 'accept:express-gateway'])
-counted('vectors: dispatcher', 'npm', ['run', '--silent', 'vectors:dispatcher', '--', 'src/sources/pods/fixtures/vectors'])
+counted('vectors: dispatcher', 'npm', [
+  'run',
+  '--silent',
+  'vectors:dispatcher',
+  '--',
+  'src/sources/pods/fixtures/vectors',
+])
 counted('conformance: Gateway API', 'npm', ['run', '--silent', 'conformance'])
 rmSync(reports, { recursive: true, force: true })
 
-console.log(`\n${totals.passed} passed, ${totals.failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''}`)
+console.log(
+  `\n${totals.passed} passed, ${totals.failed} failed${totals.skipped > 0 ? `, ${totals.skipped} skipped` : ''}`,
+)
 process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1
 
 function unitTests(node, name) {
@@ -36,15 +44,22 @@ function unitTests(node, name) {
   totals.failed += result.numFailedTests
   totals.skipped += result.numPendingTests + result.numTodoTests
   // a file that does not load has no tests to fail
-  if (status !== 0 && result.numFailedTests === 0) fail(`${name}: the runner ended with ${status} though no test failed`)
+  if (status !== 0 && result.numFailedTests === 0)
+    fail(`${name}: the runner ended with ${status} though no test failed`)
 }
 
 /** A program that ends with `N passed, N failed`. */
 function counted(name, command, args) {
   const script = args[2]
-  if (command === 'npm' && JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts[script] === undefined) return
+  if (command === 'npm' && JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts[script] === undefined)
+    return
   console.log(`\n== ${name}`)
-  const { status, stdout } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 1 << 28 })
+  const { status, stdout } = spawnSync(command, args, {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
   process.stdout.write(stdout)
   const lines = [...stdout.matchAll(/^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)]
   for (const line of lines) {
@@ -53,7 +68,8 @@ function counted(name, command, args) {
     totals.skipped += Number(line[3] ?? 0)
   }
   if (lines.length === 0) fail(`${name}: no closing line`)
-  else if (status !== 0 && lines.every((line) => line[2] === '0')) fail(`${name}: ended with ${status} though nothing failed`)
+  else if (status !== 0 && lines.every((line) => line[2] === '0'))
+    fail(`${name}: ended with ${status} though nothing failed`)
 }
 
 function fail(message) {

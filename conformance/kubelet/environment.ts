@@ -70,7 +70,7 @@ export function field(pod: Pod, path: string): string {
     return Object.entries(value)
       .map(([name, text]) => `${name}=${JSON.stringify(text)}`)
       .join('\n')
-  return value === undefined ? '' : String(value)
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : ''
 }
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>

@@ -149,7 +149,10 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
       container.state = { waiting: { reason, message } }
       report(work)
     }
-    if (!image) return void wait('ErrImagePull', `no program is known for image ${spec.image}`)
+    if (!image) {
+      wait('ErrImagePull', `no program is known for image ${spec.image}`)
+      return undefined
+    }
     const log = logs.of(work.pod.metadata.namespace ?? '', work.pod.metadata.name, spec.name)
     const status = { ...work.pod.status, podIP: work.ip, podIPs: [{ ip: work.ip }], hostIP: bridge.address }
     const launchNow = () => launchOf(spec, { ...work.pod, status }, image, apiService, lookup)
@@ -266,7 +269,7 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
     if (work.ended) return
     work.ended = true
     const grace = Math.min(1000, (work.pod.metadata.deletionGracePeriodSeconds ?? 1) * 1000 || 1000)
-    await Promise.all([...work.init, ...work.containers].map(({ child }) => child && stop(child, grace)))
+    await Promise.all([...work.init, ...work.containers].flatMap(({ child }) => (child ? [stop(child, grace)] : [])))
     if (work.network) await dropNetwork(work.network).catch(complain(`network of ${nameOf(work.pod)}`))
     works.delete(work.pod.metadata.uid)
     logs.drop(work.pod.metadata.namespace ?? '', work.pod.metadata.name)

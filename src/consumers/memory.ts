@@ -65,11 +65,7 @@ export function memoryStore(now: () => number = Date.now): Store {
 const sweepEvery = 1024
 
 /** All keys, a cursor and a size → one page of them; the cursor is how many came before. */
-function pageOf(
-  keys: readonly string[],
-  cursor: string,
-  count: number,
-): { keys: readonly string[]; next: string } {
+function pageOf(keys: readonly string[], cursor: string, count: number): { keys: readonly string[]; next: string } {
   const start = offsetOf(cursor)
   const end = start + Math.max(1, count)
   return { keys: keys.slice(start, end), next: end < keys.length ? String(end) : '0' }

@@ -81,7 +81,7 @@ class Browser {
     const header = (name: string) => reply.headers?.find(([key]) => key.toLowerCase() === name)?.[1]
     const set = header('set-cookie')
     if (set !== undefined) this.cookie = set.split(';')[0]
-    const text = String(reply.body)
+    const text = typeof reply.body === 'string' ? reply.body : ''
     const json = header('content-type') === 'application/json' ? (JSON.parse(text) as Record<string, unknown>) : {}
     return { status: reply.status, body: text, header, json }
   }

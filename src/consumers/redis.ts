@@ -94,7 +94,7 @@ export function redisStore({ redis, deadlineMs = 1000, remembered = 20_000, watc
     connection,
     watched: watch.watching,
     hash,
-    hashes: (keys) => Promise.all(keys.map(hash)),
+    hashes: (keys) => Promise.all(keys.map(async (key) => hash(key))),
     members: (key) =>
       ask(() => client.smembers(key)).then((members) => members as readonly string[], otherType<readonly string[]>([])),
     text: (key) => ask(() => client.get(key)).then((text) => text ?? undefined, otherType(undefined)),

@@ -77,7 +77,7 @@ describe.each(drivers)('$name', (driver) => {
     await store.write([
       { kind: 'set-fields', key: 'h:a', fields: JSON.parse('{"__proto__":"1","constructor":"2"}') as never },
     ])
-    expect(Object.entries((await store.hash('h:a')) ?? {}).sort()).toEqual([
+    expect(Object.entries((await store.hash('h:a')) ?? {}).sort(([left], [right]) => (left < right ? -1 : 1))).toEqual([
       ['__proto__', '1'],
       ['constructor', '2'],
     ])

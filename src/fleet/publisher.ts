@@ -94,7 +94,7 @@ export async function openPublisher(options: PublisherOptions): Promise<Publishe
     })
     socket.on('message', (data) => {
       try {
-        hear(peer, readUpward(String(data)))
+        hear(peer, readUpward((data as Buffer).toString('utf8')))
       } catch (error) {
         options.events.emit('warn', 'fleet/bad-message', `data plane ${peer.name} of ${fleet}: ${String(error)}`)
         socket.close(1008, 'not a message of a data plane')

@@ -84,7 +84,7 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
       listen()
       let message: Downward
       try {
-        message = readDownward(String(data))
+        message = readDownward((data as Buffer).toString('utf8'))
         told = { plan: message.plan, model: modelOf(message, told) }
       } catch (error) {
         events.emit('error', 'fleet/bad-message', `the control plane said what cannot be understood: ${String(error)}`)

@@ -153,14 +153,17 @@ describe.each(['memory', 'redis'] as const)('on %s', (kind) => {
     }))
 })
 
-test('five users may each have an application of one name', () => {
+test('five users may each have an application of one name', async () => {
   const users = Object.fromEntries(
     [1, 2, 3, 4, 5].map((n) => [`u${n}`, { kano: { credential: { type: 'key-auth' } } }]),
   )
   const consumers = createConsumers({ store: memoryStore(), models, crypto: { saltRounds: 4 } })
-  return populate(consumers, file(users))
-    .then((done) => expect(done.created).toBe(10))
-    .finally(() => consumers.close())
+  try {
+    const done = await populate(consumers, file(users))
+    expect(done.created).toBe(10)
+  } finally {
+    await consumers.close()
+  }
 })
 
 test('all that is wrong with the file is said at once', () => {

@@ -332,7 +332,7 @@ test('errors that a plugin throws later are its own, and the process goes on', a
       emitter: manifest(`require('net').connect(1, '127.0.0.1')`),
     })
     await expect
-      .poll(() => [...plugins.counts].sort())
+      .poll(() => [...plugins.counts].sort(([left], [right]) => (left < right ? -1 : 1)))
       .toEqual(['emitter', 'rejection', 'timer'].map((name) => [`gantry_plugin_failures_total{${name},uncaught}`, 1]))
     expect(plugins.events.filter((event) => event.code === 'plugins/failure')).toHaveLength(3)
   } finally {

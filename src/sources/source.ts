@@ -17,8 +17,16 @@ export interface Source<World, Status = never> {
 
 /** Where a source reads: a folder of files, or a cluster by kubeconfig (absent: the one the process runs in). */
 export type Place =
-  | { readonly kind: 'folder'; readonly path: string; readonly environment: Readonly<Record<string, string | undefined>> }
-  | { readonly kind: 'cluster'; readonly kubeconfig?: string; readonly environment: Readonly<Record<string, string | undefined>> }
+  | {
+      readonly kind: 'folder'
+      readonly path: string
+      readonly environment: Readonly<Record<string, string | undefined>>
+    }
+  | {
+      readonly kind: 'cluster'
+      readonly kubeconfig?: string
+      readonly environment: Readonly<Record<string, string | undefined>>
+    }
 
 export interface Translation<Status = never> {
   readonly model: Model

@@ -34,7 +34,7 @@ export async function adminSettings(
 
 async function urlOfGateway(folder: string, environment: NodeJS.ProcessEnv): Promise<string> {
   const admin = mapping((await readYaml(folder, 'gateway.config', environment))['admin'])
-  const host = String(admin['hostname'] ?? admin['host'] ?? 'localhost')
+  const [host = 'localhost'] = [admin['hostname'], admin['host']].filter((name) => typeof name === 'string')
   const reachable = host === '0.0.0.0' || host === '::' ? 'localhost' : host
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${Number(admin['port'] ?? 9876)}`
 }

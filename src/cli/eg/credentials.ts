@@ -50,7 +50,7 @@ export const credentials: Group = (session) => [
       const client = await session.client(options)
       const found = await session.attempt(() => client.send('GET', ['credentials', options.type ?? '', id]))
       if (found === undefined || found['id'] === undefined) return
-      session.console.data(options.quiet === true ? String(found['id']) : found)
+      session.console.data(options.quiet === true ? found['id'] : found)
     }),
   new Command('list')
     .description('list credentials')
@@ -104,7 +104,6 @@ function show(session: Session, { quiet }: Options, type: string, created: Json)
     return
   }
   if (type === 'oauth2') return
-  const secret = type === 'basic-auth' ? created['password'] : created['keySecret']
-  const id = type === 'basic-auth' ? created['id'] : created['keyId']
-  session.console.data(secret === undefined ? String(id) : `${String(id)}:${String(secret)}`)
+  const [id, secret] = type === 'basic-auth' ? ['id', 'password'] : ['keyId', 'keySecret']
+  session.console.data([created[id], created[secret]].filter((part) => typeof part === 'string').join(':'))
 }

@@ -33,16 +33,21 @@ function printDirective(directive: Directive, indent: string): string {
 
 /** Every line break that any reader might know becomes the start of another comment line. */
 function printComment(text: string, indent: string): string {
+  // oxlint-disable-next-line no-control-regex -- control characters are what must not get through
   const lines = text.split(/\r\n|[\n\r\u0000\u0085\u2028\u2029]/)
-  return lines
-    .map((line) => `${indent}# ${line.replaceAll(/[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, ' ')}\n`)
-    .join('')
+  return (
+    lines
+      // oxlint-disable-next-line no-control-regex -- as above
+      .map((line) => `${indent}# ${line.replaceAll(/[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, ' ')}\n`)
+      .join('')
+  )
 }
 
 function printArgument(argument: Argument): string {
   if (typeof argument === 'string') return quote(argument)
   if (argument instanceof Literal) return argument.raw
   // raw text is ours; what it must not do is end the word
+  // oxlint-disable-next-line no-control-regex -- as above
   if (!/^[^\s;{}"'\\#\u0000]+$/.test(argument.raw))
     throw new TypeError(`not one bare word: ${JSON.stringify(argument.raw)}`)
   return argument.raw

@@ -54,7 +54,8 @@ export const headers: Policy<Config> = {
     if ((config.request?.add.length ?? 0) > 0)
       return unsupported('nginx replaces a request header, it cannot add to one')
     const fields = [...(config.request?.set ?? []), ...(config.response?.set ?? []), ...(config.response?.add ?? [])]
-    if (fields.some((field) => nginxValue(field.value) === undefined)) return unsupported('a value is computed, or holds a $')
+    if (fields.some((field) => nginxValue(field.value) === undefined))
+      return unsupported('a value is computed, or holds a $')
     const location: NginxDirective[] = []
     for (const field of config.request?.set ?? []) location.push(passed(field.name, field.value))
     for (const name of config.request?.remove ?? []) location.push({ name: 'proxy_set_header', args: [name, ''] })

@@ -6,14 +6,11 @@ import { readForm } from './form.ts'
 import { queryValues } from './query.ts'
 
 export type BearerPlace = 'header' | 'query' | 'body'
-export interface BearerToken {
-  readonly token: string
-}
+/** `ambiguous` is refused, and with it a token that is written so: nobody issues one. */
+type Found = string | undefined
 
 /** The body is looked into only where nothing else carries a token, and only a form or JSON of at most 100 kB. */
-export function bearerFinder(
-  places: readonly BearerPlace[],
-): (exchange: Exchange) => Soon<string | undefined | 'ambiguous'> {
+export function bearerFinder(places: readonly BearerPlace[]): (exchange: Exchange) => Soon<Found> {
   const inHeader = places.includes('header')
   const inQuery = places.includes('query')
   const inBody = places.includes('body')
@@ -31,7 +28,7 @@ export function bearerFinder(
 const nothing: readonly string[] = []
 const bodyLimit = 102_400
 
-async function fromBody(exchange: Exchange): Promise<string | undefined | 'ambiguous'> {
+async function fromBody(exchange: Exchange): Promise<Found> {
   const type = mediaType(exchange.request.headers.get('content-type'))
   if (type !== 'application/x-www-form-urlencoded' && type !== 'application/json') return undefined
   try {

@@ -48,6 +48,13 @@ export function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [value]
 }
 
+/** YAML's scalars as text; anything else is not one. */
+export function textOf(value: unknown, otherwise: string): string {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value)
+    : otherwise
+}
+
 /** The plural key where it is there, else its singular alias, with the key that was found. */
 function either(mapping: Mapping, plural: string, singular: string): readonly [key: string, value: unknown] {
   return mapping[plural] === undefined && mapping[singular] !== undefined

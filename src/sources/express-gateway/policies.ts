@@ -2,7 +2,7 @@
 import type { Action, PolicyUse } from '../../model/model.ts'
 import { Secret } from '../../model/secret.ts'
 import type { Path } from './document.ts'
-import { isMapping, listOf, type Mapping } from './normalise.ts'
+import { isMapping, listOf, textOf, type Mapping } from './normalise.ts'
 import type { Strip } from './pattern.ts'
 import { translateProxy, type Proxies } from './proxy.ts'
 import { complain, fileText, type Context } from './report.ts'
@@ -224,7 +224,7 @@ function oauth2(
     return { policy: 'jwt', config: { ...config, consumer } }
   }
   const secret = tokens['secretOrPrivateKey']
-  if (typeof secret !== 'string' || secret === '' || !String(tokens['algorithm'] ?? 'HS256').startsWith('HS')) {
+  if (typeof secret !== 'string' || secret === '' || !textOf(tokens['algorithm'], 'HS256').startsWith('HS')) {
     return wrong(
       context,
       step.path,

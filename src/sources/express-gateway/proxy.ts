@@ -10,7 +10,7 @@ import type {
 } from '../../model/model.ts'
 import { Secret } from '../../model/secret.ts'
 import { sourceName, type Path } from './document.ts'
-import { isMapping, listOf, type Mapping } from './normalise.ts'
+import { isMapping, listOf, textOf, type Mapping } from './normalise.ts'
 import type { Strip } from './pattern.ts'
 import { nearestWord } from '../../lib/yaml/words.ts'
 import { complain, fileText, type Context } from './report.ts'
@@ -312,7 +312,7 @@ function rewriteTable(kind: 'domain' | 'path', given: unknown): Readonly<Record<
   if (typeof given === 'string') return { [kind]: { '*': given } }
   if (!isMapping(given)) return {}
   return {
-    [kind]: Object.fromEntries(Object.entries(given).map(([from, to]) => [from, to === null ? '' : String(to)])),
+    [kind]: Object.fromEntries(Object.entries(given).map(([from, to]) => [from, textOf(to, '')])),
   }
 }
 

@@ -3,7 +3,16 @@ import { METHODS } from 'node:http'
 import type { Action, Condition, HostMatch, Match, PathMatch, PolicyUse, Route } from '../../model/model.ts'
 import { sourceName, type Path } from './document.ts'
 import { translateCondition } from './conditions.ts'
-import { isMapping, listOf, type ApiEndpoint, type Item, type Mapping, type Pipeline, type Step } from './normalise.ts'
+import {
+  isMapping,
+  listOf,
+  textOf,
+  type ApiEndpoint,
+  type Item,
+  type Mapping,
+  type Pipeline,
+  type Step,
+} from './normalise.ts'
 import { parsePathRegex, parsePattern, type Strip } from './pattern.ts'
 import { translateAction } from './policies.ts'
 import type { Proxies } from './proxy.ts'
@@ -234,7 +243,7 @@ function rewriteAction(input: RoutesInput, item: Item, step: Step): Mapping {
   const redirect = step.action['redirect']
   return {
     match: match ?? { kind: 'regexp', source: '^.*$' },
-    to: String(step.action['rewrite'] ?? ''),
+    to: textOf(step.action['rewrite'], ''),
     ...(redirect === undefined || redirect === 0 ? {} : { redirect: Number(redirect) }),
   }
 }

@@ -1,7 +1,7 @@
 /** system.config, models and the admin section → what the process around the engine is asked for. Pure. */
 import type { PluginWish, StoreWish, Wishes } from '../source.ts'
 import { defaultModels, kargoModels } from './models.ts'
-import { isMapping, type Mapping, type Pipeline } from './normalise.ts'
+import { isMapping, textOf, type Mapping, type Pipeline } from './normalise.ts'
 import { complain, fileText, type Context } from './report.ts'
 import type { Schema } from './schemas.ts'
 import { kargoPlugins, modelNames, type ModelName, type TextFile } from './world.ts'
@@ -56,7 +56,7 @@ function adminOf(context: Context, gateway: Mapping): { readonly address: string
     })
     return { address: admin['hostname'], port }
   }
-  return { address: String(admin['host'] ?? 'localhost'), port }
+  return { address: textOf(admin['host'], 'localhost'), port }
 }
 
 function storeOf(system: Mapping): StoreWish {
@@ -71,8 +71,8 @@ function storeOf(system: Mapping): StoreWish {
   const common = {
     namespace: typeof redis?.['namespace'] === 'string' ? redis['namespace'] : 'EG',
     crypto: {
-      cipherKey: String(crypto['cipherKey'] ?? 'sensitiveKey'),
-      algorithm: String(crypto['algorithm'] ?? 'aes256'),
+      cipherKey: textOf(crypto['cipherKey'], 'sensitiveKey'),
+      algorithm: textOf(crypto['algorithm'], 'aes256'),
       saltRounds: Number(crypto['saltRounds'] ?? 10),
     },
     tokens,

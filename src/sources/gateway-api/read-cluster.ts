@@ -238,7 +238,7 @@ const withStatus: ReadonlySet<KnownKind> = new Set<KnownKind>([
 function keep(kind: KnownKind, raw: RawObject, before: Kept | undefined): Kept {
   const latest: Latest = {
     resourceVersion: raw.metadata.resourceVersion,
-    uid: String(raw.metadata['uid'] ?? ''),
+    uid: typeof raw.metadata['uid'] === 'string' ? raw.metadata['uid'] : '',
     status: withStatus.has(kind) ? (raw['status'] as Latest['status']) : undefined,
   }
   const fingerprint = fingerprintOf(kind, raw)

@@ -198,5 +198,6 @@ function patchOf(before: Json, after: Json): Json {
 }
 
 function messageOf(body: unknown): string {
-  return String((body as { message?: unknown } | undefined)?.message ?? '')
+  const message = (body as { message?: unknown } | undefined)?.message
+  return typeof message === 'string' ? message : ''
 }
