@@ -148,7 +148,7 @@ describe('check fails closed', () => {
     expect(codes(check(model({ listeners: [listener('a/k', { port: 0 }), listener('a/l', { port: 0 })] })))).toEqual([])
   })
 
-  test('listeners of different machines are in nobody's way', () => {
+  test('listeners of different machines do not meet', () => {
     const listeners = [listener('a/l'), listener('b/l', { protocol: 'tcp' }), listener('a/m')]
     const prepared = prepareFor((id) => id.split('/')[0])([{ model: model({ listeners }) }])
     expect(codes(prepared)).toEqual(['check/same-listener'])
