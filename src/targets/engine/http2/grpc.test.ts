@@ -99,7 +99,7 @@ describe.each(['h2c', 'auto'] as const)('a backend that speaks %s', (protocol) =
     stream.on('error', () => undefined)
     stream.write(message('x'))
     await asked
-    stream.close(constants.NGHTTP2_CANCEL)
+    stream.destroy(new Error('gone'))
     // never an end: a part of a request must not look whole
     expect(await code).toBe(constants.NGHTTP2_INTERNAL_ERROR)
     await expect.poll(() => engine.endpoints()[0]?.busy).toBe(0)
