@@ -166,7 +166,7 @@ class Compiler {
       {
         name: 'worker_processes',
         args: [workers === undefined ? 'auto' : String(workers)],
-        comment: `written by gantry for plan ${this.#plan.id}; changes are lost`,
+        comment: 'written by gantry; changes are lost',
       },
       { name: 'pid', args: [literal(`${folder}/nginx.pid`)] },
       { name: 'error_log', args: ['stderr', 'warn'] },

@@ -1,6 +1,6 @@
 /** A folder with a configuration → a running nginx that is started again when it ends. Effect. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -77,6 +77,8 @@ export class NginxProcess {
 
   #start(): void {
     const { program, folder, onLine } = this.#options
+    // one that was killed leaves its socket behind, and the next could not open it
+    rmSync(`${folder}/state.sock`, { force: true })
     // a group of its own: when the master is killed, its workers must not keep the ports
     const child = spawn(program, ['-e', 'stderr', '-p', folder, '-c', 'nginx.conf', '-g', 'daemon off;'], {
       stdio: ['ignore', 'ignore', 'pipe'],
