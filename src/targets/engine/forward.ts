@@ -188,6 +188,10 @@ export function answered(exchange: EngineExchange, outbound: Outbound, head: Res
       outbound.cancel()
       exchange.outbound = undefined
       exchange.listener.context.counts.upstreamRetries++
+      // another endpoint first: the one that has answered so would say it again
+      const { endpoints } = exchange.target!.pool!
+      ;(exchange.tried ??= []).push(exchange.pool!)
+      if (endpoints.every((endpoint) => exchange.tried!.includes(endpoint))) exchange.tried = undefined
       again(exchange, retry.backoff ?? BACKOFF)
       return
     }
