@@ -28,6 +28,10 @@ test('on loopback local programs may ask, web pages and rebound names may not', 
   expect(await ask(`${admin.url}/other`)).toBe(404)
   expect(await ask(`${admin.url}/throws`)).toBe(500)
   expect(await ask(`${admin.url}/hello`, { Host: 'evil.example' })).toBe(403)
+  // a name may begin like an address
+  expect(await ask(`${admin.url}/hello`, { Host: '127.0.0.1.evil.example:9876' })).toBe(403)
+  expect(await ask(`${admin.url}/hello`, { Host: '127.evil.example' })).toBe(403)
+  expect(await ask(`${admin.url}/hello`, { Host: '127.8.9.10:9876' })).toBe(200)
   expect(await ask(`${admin.url}/hello`, { Origin: 'http://evil.example' })).toBe(403)
   expect(await ask(`${admin.url}/hello`, { Origin: admin.url })).toBe(200)
   await admin.close()

@@ -24,7 +24,7 @@ export interface AdminServer {
 }
 
 export function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || address.startsWith('127.')
+  return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
 }
 
 /** Rejects when the port cannot be opened, and when the address is not loopback and there is no token. */
