@@ -15,6 +15,7 @@ import { checkGateway, listSchemas } from './sources/express-gateway/check.ts'
 import { expressGateway } from './sources/express-gateway/source.ts'
 import { createGatewayApi } from './sources/gateway-api/source.ts'
 import type { ObjectStatus } from './sources/gateway-api/status.ts'
+import { createPods } from './sources/pods/source.ts'
 import type { Source } from './sources/source.ts'
 import { createEngine } from './targets/engine/engine.ts'
 
@@ -26,6 +27,8 @@ const packageFile: { readonly version: string } = JSON.parse(
 let trouble = (message: string): void => void process.stderr.write(`${message}\n`)
 
 const gatewayApi = createGatewayApi({ trouble: (message) => trouble(message) })
+
+const pods = createPods()
 
 const parts: Parts = {
   version: packageFile.version,
@@ -41,12 +44,22 @@ const parts: Parts = {
       recognise: (folder) => gatewayApi.recognise(folder),
       renderStatuses: (statuses) => gatewayApi.renderStatuses(statuses as readonly ObjectStatus[]),
     },
+    {
+      source: pods as Source<unknown, unknown>,
+      summary: 'YAML of Pods and Namespaces with routing annotations',
+      recognise: (folder) => pods.recognise(folder),
+    },
   ],
   writers: [
     {
       name: 'model',
       summary: "Gantry's own text form",
       write: (plan) => Promise.resolve({ text: printModel(plan.model, { secrets: 'redact' }), diagnostics: [] }),
+    },
+    {
+      name: 'nginx',
+      summary: 'configuration of nginx, with what it leaves to the engine',
+      write: async (plan) => (await import('./dispatcher.ts')).printNginx(plan),
     },
   ],
   templates: [
@@ -69,6 +82,11 @@ const parts: Parts = {
         const { runEg } = await import('./cli/eg/program.ts')
         return runEg(words)
       },
+    },
+    {
+      name: 'dispatcher',
+      summary: 'route to the Pods of a cluster by their annotations',
+      run: async (words) => (await import('./dispatcher.ts')).runDispatcher(words),
     },
   ],
   controller: async (choice) => {
