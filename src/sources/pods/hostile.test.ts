@@ -94,7 +94,7 @@ const nasty = fc.oneof(
     .map((parts) => parts.join('')),
 )
 
-test('no annotation, no host and no key breaks or changes what others are served', () => {
+test('no annotation, no host and no key breaks or changes what others are served', { timeout: 120_000 }, () => {
   const good = serverOf(compile(objects({}, [], '')).text, 'good.test')
   expect(good).toContain('/ok')
   fc.assert(
@@ -110,20 +110,20 @@ test('no annotation, no host and no key breaks or changes what others are served
       for (const name of names) expect(name).toMatch(/^[a-z0-9.-]+$/)
       expect(files).toEqual([])
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   )
 })
 
-test('text that is no JSON at all is a diagnostic', () => {
+test('text that is no JSON at all is a diagnostic', { timeout: 120_000 }, () => {
   fc.assert(
     fc.property(nasty, nasty, (hosts, paths) => {
       expect(serverOf(compile(objects(hosts, paths, '')).text, 'good.test')).toContain('/ok')
     }),
-    { numRuns: 100 },
+    { numRuns: 40 },
   )
 })
 
-test('of 1,000 Pods in 200 namespaces one that changes changes endpoints only', () => {
+test('of 1,000 Pods in 200 namespaces one that changes changes endpoints only', { timeout: 120_000 }, () => {
   const many: unknown[] = []
   for (let n = 0; n < 200; n++) {
     many.push({
