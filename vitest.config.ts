@@ -1,3 +1,4 @@
+/** Which files are tests. */
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({

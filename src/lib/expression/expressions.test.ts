@@ -1,3 +1,4 @@
+/** Code of configurations → what it gives, changes and may not do; on both ways of evaluating. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createExpressions, type SandboxedExpressions } from './expressions.ts'
 import { makeSubject, type SubjectParts } from './testing.ts'

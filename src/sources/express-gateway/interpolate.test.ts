@@ -1,3 +1,4 @@
+/** Text with placeholders → text with values, and the way back to the places of the file. */
 import { expect, it } from 'vitest'
 import { interpolate } from './interpolate.ts'
 

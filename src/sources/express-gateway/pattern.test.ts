@@ -1,3 +1,4 @@
+/** Path patterns of Express → the paths that they take, what they capture, what of them is stripped. */
 import { describe, expect, it } from 'vitest'
 import { parsePathRegex, parsePattern } from './pattern.ts'
 
