@@ -65,6 +65,15 @@ it('gives the whole world again after each change: configuration, models, named 
   expect(gone.diagnostics[0]?.message).toBe('gateway.config.yml cannot be read: there is no such file')
 })
 
+it('follows who is to be populated', async () => {
+  await writeFile(join(folder, 'gateway.config.yml'), '{}')
+  const worlds = follow()
+  expect((await next(worlds)).consumers).toEqual([])
+  await writeFile(join(folder, 'consumers.config.js'), 'module.exports = {}')
+  const name = 'consumers.config.js'
+  expect((await next(worlds)).consumers).toEqual([{ kind: 'text', name, text: 'module.exports = {}' }])
+})
+
 it('takes JSON where there is no YAML', async () => {
   await writeFile(join(folder, 'gateway.config.json'), '{"http": {"port": 9000}}')
   const world = await next(follow())

@@ -1,5 +1,5 @@
 /** A folder → worlds: what it holds now, and again after each change of it or of a file that it names. Effect. */
-import { readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Place } from '../source.ts'
 import { watchFolders } from './changes.ts'
@@ -81,7 +81,15 @@ export async function readWorld(
     models,
     files: Object.fromEntries(files),
     ownPlugins: ownPlugins.flat(),
+    consumers: await readConsumerFiles(folder),
   }
+}
+
+async function readConsumerFiles(folder: string): Promise<readonly TextFile[]> {
+  // a folder that is not there says so by the files that it lacks
+  const names = await readdir(folder).catch(() => [])
+  const found = names.filter((name) => /^consumers\.config\.(json|[cm]?js)$/.test(name)).toSorted()
+  return Promise.all(found.map((name) => readText(join(folder, name), name)))
 }
 
 async function hasPlugin(folder: string, name: string): Promise<boolean> {
@@ -126,8 +134,8 @@ function foldersOf(world: World): readonly string[] {
 }
 
 function same(left: World, right: World): boolean {
-  const key = ({ gateway, system, models, files, ownPlugins }: World): string =>
-    JSON.stringify([gateway, system, models, files, ownPlugins])
+  const key = ({ gateway, system, models, files, ownPlugins, consumers }: World): string =>
+    JSON.stringify([gateway, system, models, files, ownPlugins, consumers])
   return key(left) === key(right)
 }
 

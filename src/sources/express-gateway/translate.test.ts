@@ -75,3 +75,16 @@ it('asks for what the system configuration says', () => {
   })
   expect(wishes?.admin).toBeUndefined()
 })
+
+it('says that http_proxy has no effect, without its value', () => {
+  const world = worldOf('proxy')
+  const http = (environment: Record<string, string>) =>
+    translate({ ...world, environment: { ...world.environment, ...environment } }).diagnostics.filter(
+      ({ code }) => code === 'express-gateway/http-proxy',
+    )
+  expect(http({ HTTP_PROXY: 'http://user:secret@proxy.example:3128' })).toEqual([
+    expect.objectContaining({ severity: 'warning', message: expect.stringMatching(/^HTTP_PROXY is set/) as unknown }),
+  ])
+  expect(JSON.stringify(http({ HTTP_PROXY: 'http://user:secret@proxy.example:3128' }))).not.toContain('secret')
+  expect(http({ http_proxy: '' })).toEqual([])
+})

@@ -62,6 +62,7 @@ function translateFresh(world: World): Translation {
     plugins: plugins.foreign,
     builtIn: plugins.builtIn,
   })
+  reportHttpProxy(context, proxies)
   const wishes = translateWishes(context, {
     gateway: config,
     system: systemConfig,
@@ -79,6 +80,18 @@ function translateFresh(world: World): Translation {
   }
   const diagnostics = once(context.diagnostics)
   return { model, diagnostics, statuses: [], wishes, ...(hasErrors(diagnostics) ? { refused: true } : {}) }
+}
+
+/** Its value is not said: it may hold a password. */
+function reportHttpProxy(context: Context, { backends }: Proxies): void {
+  const name = ['http_proxy', 'HTTP_PROXY'].find((one) => (context.world.environment[one] ?? '') !== '')
+  if (name === undefined || backends.size === 0) return
+  context.diagnostics.push({
+    code: 'express-gateway/http-proxy',
+    severity: 'warning',
+    message: `${name} is set, and has no effect: requests go straight to the services`,
+    hint: 'unset it for the gateway; where services are reached by that proxy only, open the way to them',
+  })
 }
 
 function refused(context: Context): Translation {

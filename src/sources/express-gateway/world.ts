@@ -17,6 +17,8 @@ export interface World {
   readonly files: Readonly<Record<string, TextFile>>
   /** Names for which the folder has a plugin file of its own, `plugins/NAME.js` or `plugins/NAME/index.js`. */
   readonly ownPlugins: readonly string[]
+  /** `consumers.config.*` beside the configuration: who is to be populated. Followed here, run elsewhere. */
+  readonly consumers?: readonly TextFile[]
 }
 
 /** Kargo's plugins are built in; somebody's own file of one of these names is somebody's own plugin. */
