@@ -335,6 +335,9 @@ const understood = new Set(
   ),
 )
 
+/** Known to the schema, so that it is found only where it is switched on. */
+const toProxy = 'the path and query go to the service, never the whole URL'
+
 const without: Readonly<Record<string, string>> = {
   localAddress: 'the system chooses the address that requests leave from',
   agent: 'connections to services are kept and shared by the gateway',
@@ -360,8 +363,8 @@ function reportUnsupported(context: Context, settings: Mapping, options: ProxyOp
     )
   }
   for (const key of Object.keys(settings)) {
-    if (understood.has(key)) continue
-    const reason = without[key]
+    if (understood.has(key) && !(key === 'toProxy' && settings[key] === true)) continue
+    const reason = key === 'toProxy' ? toProxy : without[key]
     const guess = reason === undefined ? nearestWord(key, [...understood]) : undefined
     complain(
       context,

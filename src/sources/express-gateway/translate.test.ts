@@ -88,3 +88,19 @@ it('says that http_proxy has no effect, without its value', () => {
   expect(JSON.stringify(http({ HTTP_PROXY: 'http://user:secret@proxy.example:3128' }))).not.toContain('secret')
   expect(http({ http_proxy: '' })).toEqual([])
 })
+
+it('says that toProxy has no effect, where it is switched on', () => {
+  const text = (toProxy: boolean): string => `http: { port: 1 }
+policies: [proxy]
+apiEndpoints: { a: { paths: /a } }
+serviceEndpoints: { s: { url: 'http://s' } }
+pipelines: { a: { apiEndpoints: [a], policies: [{ proxy: { action: { serviceEndpoint: s, toProxy: ${toProxy} } } }] } }
+`
+  const said = (toProxy: boolean) =>
+    translate({
+      ...worldOf('proxy'),
+      gateway: { kind: 'text', name: 'gateway.config.yml', text: text(toProxy) },
+    }).diagnostics.map(({ code }) => code)
+  expect(said(true)).toEqual(['express-gateway/proxy-option'])
+  expect(said(false)).toEqual([])
+})
