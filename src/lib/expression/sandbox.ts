@@ -44,9 +44,16 @@ export interface Sandbox {
   dispose(): void
 }
 
+/** Node has it; the types of Node 20 do not name it. */
+const { Memory } = (globalThis as unknown as { readonly WebAssembly: { readonly Memory: MemoryConstructor } }).WebAssembly
+type MemoryConstructor = new (pages: {
+  readonly initial: number
+  readonly maximum: number
+}) => NonNullable<NonNullable<Parameters<typeof newVariant>[1]>['wasmMemory']>
+
 export async function createSandbox(limits: SandboxLimits): Promise<Sandbox> {
   // in WebAssembly QuickJS counts eight bytes for whatever it allocates: only the memory itself can hold the limit
-  const wasmMemory = new WebAssembly.Memory({ initial: FLOOR, maximum: FLOOR + Math.ceil(limits.memory / PAGE) })
+  const wasmMemory = new Memory({ initial: FLOOR, maximum: FLOOR + Math.ceil(limits.memory / PAGE) })
   const module = await newQuickJSWASMModule(newVariant(RELEASE_SYNC, { wasmMemory }))
   const units = new Map<string, Unit>()
   let machine = start(module, limits)
