@@ -5,7 +5,10 @@ import { bench } from '../testing.ts'
 async function lines(config: object): Promise<{ status: number; events: readonly (readonly string[])[] }> {
   const events: string[][] = []
   const emit = (level: string, code: string, message: string): void => void events.push([level, code, message])
-  const server = await bench({ uses: [{ policy: 'log', config }], services: { events: { emit } } })
+  const server = await bench({
+    uses: [{ policy: 'log', config }],
+    services: { events: { emit, diagnostic: () => undefined } },
+  })
   try {
     const { status } = await server.call({ path: '/a?b=c' })
     return { status, events: events.filter(([, code]) => code?.startsWith('log/')) }
