@@ -123,7 +123,7 @@ describe('balance', () => {
     expect(told).toMatch(
       kind === 'header' ? /^[\w-]{16}\.\w+$/ : /^stay=[\w-]{16}\.\w+; Path=\/; HttpOnly; SameSite=Lax$/,
     )
-    const back = kind === 'header' ? { stay: told! } : { cookie: told!.split(';')[0]! }
+    const back: Record<string, string> = kind === 'header' ? { stay: told! } : { cookie: told!.split(';')[0]! }
     for (let times = 0; times < 6; times++) {
       const answer = await fetch(served.url, { headers: back })
       expect(await answer.text()).toBe(name)
@@ -136,7 +136,7 @@ describe('balance', () => {
     expect(await moved.text()).not.toBe(name)
     expect(moved.headers.get(kind === 'header' ? 'stay' : 'set-cookie')).not.toBeNull()
     // made up by a client: as if it were not there
-    const strange = kind === 'header' ? { stay: 'x' } : { cookie: 'stay=x' }
+    const strange: Record<string, string> = kind === 'header' ? { stay: 'x' } : { cookie: 'stay=x' }
     expect((await fetch(served.url, { headers: strange })).status).toBe(200)
   })
 
