@@ -1,5 +1,9 @@
 /** The configuration of the authorization server: the sections of Express Gateway's system configuration, as they are. */
 import { z } from 'zod'
+import { Secret } from '../../model/secret.ts'
+import { secret } from '../shared/schema.ts'
+
+const signingSecret = secret.refine((given) => given.reveal() !== '', 'is empty')
 
 const lifetime = (fallback: number) => z.looseObject({ timeToExpiry: z.number().positive().default(fallback) })
 
@@ -18,12 +22,15 @@ export const algorithms = [
   'ES512',
 ] as const
 
-/** Sections are open, as they are in the original: people leave things there that nobody reads. Times in milliseconds. */
+/** Sections are open, as they are in the original. Times in milliseconds. */
 export const config = z.strictObject({
   session: z
     .looseObject({
       /** Signs the cookie; of several the first signs, all are believed. None: one is made up, and ends with the process. */
-      secret: z.union([z.string().min(1), z.array(z.string().min(1)).min(1)]).optional(),
+      secret: z
+        .union([z.array(signingSecret).min(1), signingSecret])
+        .transform((given) => (Array.isArray(given) ? given : [given]))
+        .optional(),
       name: z
         .string()
         .regex(/^[\w!#$%&'*+.^`|~-]+$/)
@@ -40,7 +47,10 @@ export const config = z.strictObject({
         .prefault({}),
       /** An npm module made for express-session. Absent: the store of the consumers. */
       storeProvider: z.string().optional(),
-      storeOptions: z.unknown().optional(),
+      /** JSON, as a secret: passwords of the store are in it. */
+      storeOptions: z
+        .union([z.instanceof(Secret), z.unknown().transform((given) => new Secret(JSON.stringify(given)))])
+        .optional(),
     })
     .prefault({}),
   accessTokens: z
@@ -52,7 +62,7 @@ export const config = z.strictObject({
       audience: z.union([z.string(), z.array(z.string())]).optional(),
       subject: z.string().optional(),
       /** A shared secret, or a private key in PEM. Needed for `jwt`. */
-      secretOrPrivateKey: z.string().optional(),
+      secretOrPrivateKey: secret.optional(),
     })
     .prefault({}),
   refreshTokens: lifetime(720_000).prefault({}),

@@ -27,7 +27,7 @@ export function issuer(
   if (config.secretOrPrivateKey === undefined) {
     throw new TypeError('accessTokens: tokenType jwt needs secretOrPrivateKey or secretOrPrivateKeyFile')
   }
-  const sign = signer(config.algorithm, config.secretOrPrivateKey)
+  const sign = signer(config.algorithm, config.secretOrPrivateKey.reveal())
   return (grant) => {
     const iat = Math.floor(now() / 1000)
     const expiresIn = Math.floor(lifetime / 1000)

@@ -28,7 +28,8 @@ export function providedStore(config: Config, newId: () => string): SessionStore
   const provide = load(name) as unknown
   if (typeof provide !== 'function') throw new TypeError(`session.storeProvider: ${name} exports no function`)
   const StoreClass = (provide as (session: unknown) => new (options: unknown) => ForeignStore)(sessionModule)
-  const store = new StoreClass(config.session.storeOptions)
+  const options = config.session.storeOptions
+  const store = new StoreClass(options === undefined ? undefined : JSON.parse(options.reveal()))
   const call = <T>(use: (done: (error?: unknown, value?: T) => void) => void): Promise<T | undefined> =>
     new Promise((resolve, reject) => {
       use((error, value) => {

@@ -48,7 +48,7 @@ export interface Session {
 export type Sessions = ReturnType<typeof sessionsOf>
 
 export function sessionsOf(config: Config['session'], store: SessionStore) {
-  const secrets = typeof config.secret === 'string' ? [config.secret] : (config.secret ?? [madeUp])
+  const secrets = config.secret?.map((secret) => secret.reveal()) ?? [madeUp]
   const maxAge = config.cookie.maxAge ?? undefined
   const ttlMs = maxAge ?? 86_400_000
 
