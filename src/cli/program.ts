@@ -87,7 +87,7 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
       'after',
       examples([
         'gantry translate config --from express-gateway --to model',
-        'gantry translate config --to gateway-api > routes.yaml',
+        'gantry translate config --to model -o json',
       ]),
     )
     .action(async (folder: string, options: { from?: string; to: string; output: 'text' | 'json' }) => {
