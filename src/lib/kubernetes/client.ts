@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs'
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
-import { KubeConfig } from '@kubernetes/client-node'
 
 /** What the server answered where it was not good; `status` 0: no answer at all. */
 export class KubernetesError extends Error {
@@ -44,9 +43,11 @@ export function isInCluster(tokenFile = TOKEN): boolean {
 
 /**
  * `kubeconfig`: a path; absent: the cluster that the process runs in, else the usual files (`KUBECONFIG`,
- * `~/.kube/config`). Throws where there is no server to talk to.
+ * `~/.kube/config`). Rejects where there is no server to talk to.
  */
-export function connectKubernetes(kubeconfig?: string): KubernetesClient {
+export async function connectKubernetes(kubeconfig?: string): Promise<KubernetesClient> {
+  // loaded here: it is more than all the rest of the program, and most commands never ask a cluster
+  const { KubeConfig } = await import('@kubernetes/client-node')
   const config = new KubeConfig()
   if (kubeconfig !== undefined) config.loadFromFile(kubeconfig)
   else if (isInCluster()) config.loadFromCluster()

@@ -22,7 +22,7 @@ export async function* readCluster(options: ClusterOptions, signal: AbortSignal)
     yield { configured, namespaces: [], pods: [], secrets: [], unknownSecrets: [], diagnostics: [] }
     return
   }
-  const client = connectKubernetes(options.kubeconfig)
+  const client = await connectKubernetes(options.kubeconfig)
   const cluster = new Cluster(client, configured.configuration, options.times ?? {})
   try {
     for (;;) {

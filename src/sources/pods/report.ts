@@ -17,19 +17,21 @@ const AT_ONCE = 4
  * What an object says already is not written again, so that several of us agree and a reported problem makes no new
  * change. What is forbidden (403) or gone (404) is let be; anything else that fails is thrown when the others are done.
  */
-export function createReport(connect: (kubeconfig?: string) => KubernetesClient = connectKubernetes): Report {
+export function createReport(connect: (kubeconfig?: string) => Promise<KubernetesClient> = connectKubernetes): Report {
+  let place: { readonly kubeconfig: string | undefined } | undefined
   let client: KubernetesClient | undefined
   /** What was last told, by object: the watch brings it back only later. */
   const told = new Map<string, string | undefined>()
   return {
     to: (kubeconfig) => {
       client?.close()
-      client = connect(kubeconfig)
+      client = undefined
+      place = { kubeconfig }
       told.clear()
     },
     report: async (statuses, signal) => {
-      const server = client
-      if (server === undefined) return
+      if (place === undefined) return
+      const server = (client ??= await connect(place.kubeconfig))
       const waiting = statuses.filter((status) => {
         const key = keyOf(status)
         return textOf(status) !== (told.has(key) ? told.get(key) : status.told)
