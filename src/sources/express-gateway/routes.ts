@@ -112,6 +112,8 @@ function checkItems(context: Context, input: RoutesInput, pipeline: Pipeline): v
   const object = `pipeline ${pipeline.name}`
   for (const item of pipeline.items) {
     if (!input.whitelist.has(item.policy)) {
+      const guess =
+        policySchemas[item.policy] === undefined ? nearestWord(item.policy, [...input.whitelist]) : undefined
       complain(
         context,
         item.path,
@@ -119,7 +121,7 @@ function checkItems(context: Context, input: RoutesInput, pipeline: Pipeline): v
           code: 'policy-not-declared',
           severity: 'error',
           message: `${item.policy} policy not declared in the 'policies' gateway.config section`,
-          hint: `add ${item.policy} to policies`,
+          hint: guess === undefined ? `add ${item.policy} to policies` : `did you mean ${guess}?`,
         },
         object,
       )
