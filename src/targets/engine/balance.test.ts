@@ -6,10 +6,12 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import tls from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Backend, Endpoint, Forward, Model } from '../../model/model.ts'
 import { mirror } from '../../policies/mirror/policy.ts'
 import { createAccessLog } from './access-log.ts'
+import { asCertificate, makeCertificate } from './http2/testing.ts'
 import { serve, type ServeOptions, type Served } from './testing.ts'
 
 const origin = { source: 'test' }
@@ -275,6 +277,19 @@ describe('around it', () => {
     await text(strict, '/', headers)
     await until(() => clients.length === 3)
     expect(clients).toEqual(['5.6.7.8', '127.0.0.1', '127.0.0.1'])
+  })
+
+  test.each(['h2', 'http/1.1'])('a client that names no server may choose %s', async (protocol) => {
+    const part = modelOf([await peer('main')])
+    const [listener] = part.listeners
+    const secure = { ...listener!, protocol: 'https', tls: { mode: 'terminate', certificates: ['c'] } } as const
+    const certificates = [asCertificate('c', makeCertificate(['DNS:a.example.com']))]
+    const served = await start({ ...part, listeners: [secure], certificates })
+    const ALPNProtocols = [protocol]
+    const socket = tls.connect({ host: '127.0.0.1', port: served.port, ALPNProtocols, rejectUnauthorized: false })
+    cleanups.push(() => socket.destroy())
+    await once(socket, 'secureConnect')
+    expect(socket.alpnProtocol).toBe(protocol)
   })
 
   test('the access log has a line of JSON for each exchange, without its query', async () => {

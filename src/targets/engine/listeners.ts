@@ -69,10 +69,11 @@ export class OpenSocket implements OpenPort {
     } else {
       this.#server = tls.createServer({
         ...options,
-        secureContext: plan.tls.first,
-        ALPNCallback: ({ servername, protocols }: { servername: string; protocols: readonly string[] }) =>
+        ...plan.tls.first,
+        // a client that dials an address names no server: then it is false, whatever the types say
+        ALPNCallback: ({ servername, protocols }: { servername: string | false; protocols: readonly string[] }) =>
           this.plan.tls
-            ?.protocolsFor(servername)
+            ?.protocolsFor(servername === false ? undefined : servername)
             .find((name) => protocols.includes(name) && (name === 'http/1.1' || others?.alpn.includes(name) === true)),
         handshakeTimeout: 10_000,
         requestCert: plan.tls.asksForCertificates,
@@ -179,7 +180,13 @@ export class OpenSocket implements OpenPort {
   }
 
   use(next: PortPlan): void {
-    if (next.kind === 'http') this.plan = next
+    if (next.kind !== 'http') return
+    const before = this.plan.tls?.first
+    this.plan = next
+    const first = next.tls?.first
+    if (first !== undefined && first !== before && this.#server instanceof tls.Server) {
+      this.#server.setSecureContext(first)
+    }
   }
 
   /** A connection that another port has taken for this one; what was read of it stands in the socket again. */

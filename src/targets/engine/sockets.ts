@@ -1,5 +1,5 @@
 /** Listeners → sockets: which share one, which of them a host belongs to, which certificate an SNI gets. Pure. */
-import type { SecureContext } from 'node:tls'
+import type { SecureContext, SecureContextOptions } from 'node:tls'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { Certificate, HostMatch, Listener } from '../../model/model.ts'
 import { compilePattern } from '../../lib/regexp/pattern.ts'
@@ -25,7 +25,8 @@ export interface SocketPlan {
 }
 
 export interface SocketTls {
-  readonly first: SecureContext
+  /** For a client that names no server. */
+  readonly first: SecureContextOptions
   readonly asksForCertificates: boolean
   /** Every listener of the socket insists: then the handshake itself fails. */
   readonly insists: boolean
@@ -191,7 +192,7 @@ export function compileSocketTls(
   const asks = group.some(({ listener }) => listener.tls?.clientValidation !== undefined)
   const required = (listener: Listener): boolean => listener.tls?.clientValidation?.mode === 'require'
   return {
-    first: first.context,
+    first: first.options,
     asksForCertificates: asks,
     insists: group.every(({ listener }) => required(listener)),
     protocolsFor: (serverName) =>

@@ -60,6 +60,8 @@ function namesHost(name: string, peer: PeerCertificate): boolean {
 export interface ServedCertificate {
   readonly id: string
   readonly context: SecureContext
+  /** What the context was made of: a server wants its own for clients that name nobody. */
+  readonly options: SecureContextOptions
   /** Lower case, globs as `*.example.com`. */
   readonly names: readonly string[]
 }
@@ -70,8 +72,9 @@ export function compileCertificate(
   options: Pick<SecureContextOptions, 'minVersion' | 'ciphers' | 'ca'>,
 ): ServedCertificate {
   const cert = pemOf(certificate)
-  const context = tls.createSecureContext({ ...options, cert, key: certificate.key?.reveal() })
-  return { id: certificate.id, context, names: certificate.hosts?.map((name) => name.toLowerCase()) ?? namesIn(cert) }
+  const made: SecureContextOptions = { ...options, cert, key: certificate.key?.reveal() }
+  const context = tls.createSecureContext(made)
+  return { id: certificate.id, context, options: made, names: certificate.hosts?.map((name) => name.toLowerCase()) ?? namesIn(cert) }
 }
 
 export function pemOf(certificate: Certificate): string {

@@ -179,7 +179,7 @@ export class OpenStreamSocket implements OpenPort {
   #createTls(plan: NonNullable<StreamSocketPlan['tls']>): tls.Server {
     const server = tls.createServer({
       allowHalfOpen: true,
-      secureContext: plan.first,
+      ...plan.first,
       handshakeTimeout: 10_000,
       requestCert: plan.asksForCertificates,
       rejectUnauthorized: plan.insists,
