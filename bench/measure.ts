@@ -12,6 +12,8 @@ export interface Load {
   readonly connections?: number
   /** A wrk script, for bodies and for connections that are closed. */
   readonly script?: string
+  /** Streams at once on each connection: HTTP/2, by h2load. */
+  readonly streams?: number
 }
 
 export interface Sample {
@@ -49,29 +51,46 @@ export function rssMb(pids: readonly number[]): number {
 export async function measure(pids: readonly number[], load: Load, seconds: number): Promise<Sample> {
   const before = cpuSeconds(pids)
   const started = process.hrtime.bigint()
-  const output = await wrk(load, seconds)
+  const output = await generate(load, seconds)
   const elapsed = Number(process.hrtime.bigint() - started) / 1e9
   const cpu = cpuSeconds(pids) - before
   const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0)
-  const requests = number(/(\d+) requests in/)
+  const requests = load.streams === undefined ? number(/(\d+) requests in/) : number(/, (\d+) succeeded/)
   const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output)
   return {
     cpuUs: requests === 0 ? Number.NaN : (cpu / requests) * 1e6,
     requests,
-    rps: number(/Requests\/sec:\s+([\d.]+)/),
+    rps: requests / elapsed,
     bytesPerSecond: bytes(/Transfer\/sec:\s+([\d.]+)(\w+)/.exec(output)),
     p50Ms: milliseconds(/\n\s+50%\s+([\d.]+)(us|ms|s)/.exec(output)),
     p99Ms: milliseconds(/\n\s+99%\s+([\d.]+)(us|ms|s)/.exec(output)),
     bad:
       number(/Non-2xx or 3xx responses: (\d+)/) +
+      number(/, (\d+) failed/) +
+      number(/ (\d+) 4xx/) +
+      number(/ (\d+) 5xx/) +
       (errors === null ? 0 : errors.slice(1).reduce((sum, text) => sum + Number(text), 0)),
     rssMb: rssMb(pids),
     core: cpu / elapsed,
   }
 }
 
+/** HTTP/2 over TLS where streams are said, else HTTP/1.1. */
+export function generate(load: Load, seconds: number): Promise<string> {
+  return load.streams === undefined ? wrk(load, seconds) : h2load(load, seconds)
+}
+
+async function h2load(load: Load, seconds: number): Promise<string> {
+  const headers = Object.entries(load.headers ?? {}).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+  const amount = ['-t1', `-c${load.connections ?? 16}`, `-m${load.streams ?? 1}`, `-D${seconds}`]
+  const { stdout } = await run('taskset', ['-c', '1', 'h2load', ...amount, ...headers, load.url], {
+    maxBuffer: 1 << 24,
+  })
+  return stdout
+}
+
 /** One thread, pinned to core 1, keep-alive unless the script says otherwise. */
-export async function wrk(load: Load, seconds: number): Promise<string> {
+async function wrk(load: Load, seconds: number): Promise<string> {
   const headers = Object.entries(load.headers ?? {}).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
   const script = load.script === undefined ? [] : ['-s', load.script]
   const args = [
@@ -82,6 +101,8 @@ export async function wrk(load: Load, seconds: number): Promise<string> {
     `-c${load.connections ?? 64}`,
     `-d${seconds}s`,
     '--latency',
+    '--timeout',
+    '10s',
     ...headers,
     ...script,
     load.url,

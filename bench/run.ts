@@ -2,14 +2,14 @@
 import { execFileSync } from 'node:child_process'
 import { createHmac } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { cacheFolder } from './cache.ts'
-import { measure, median, wrk, type Load, type Sample } from './measure.ts'
+import { generate, measure, median, type Load, type Sample } from './measure.ts'
 import { startExpressGateway } from './peers/express-gateway.ts'
-import { startGantry } from './peers/gantry.ts'
+import { startGantry, type GatewayPorts } from './peers/gantry.ts'
 import { startBackend, startNginx } from './peers/nginx.ts'
 import type { Running } from './peers/process.ts'
 import { drawPicture, drawTable, type Row } from './table.ts'
@@ -20,14 +20,15 @@ const command = new Command('bench')
   .description('CPU per request, requests per second and latency of Gantry beside nginx and Express Gateway.')
   .option(
     '--rows <NAMES>',
-    'comma separated: plain,key,jwt,rate,all,close,download',
-    'plain,key,jwt,rate,all,close,download',
+    'comma separated: plain,key,jwt,rate,all,close,tls,download,upload',
+    'plain,key,jwt,rate,all,close,tls,download,upload',
   )
   .option(
     '--peers <NAMES>',
     'comma separated: nginx,gantry,gantry26,express-gateway',
     'nginx,gantry,gantry26,express-gateway',
   )
+  .option('--warm <N>', 'seconds of load before the first measurement of each', '4')
   .option('--rounds <N>', 'alternations', '3')
   .option('--seconds <N>', 'length of one measurement', '6')
   .option('--json <FILE>', 'write every sample')
@@ -39,6 +40,7 @@ const options = command.opts<{
   rows: string
   peers: string
   rounds: string
+  warm: string
   seconds: string
   json?: string
   svg?: string
@@ -64,7 +66,14 @@ const ordinary = {
 const loads: Readonly<
   Record<
     string,
-    { readonly path: string; readonly headers?: Readonly<Record<string, string>>; readonly script?: string }
+    {
+      readonly path: string
+      readonly headers?: Readonly<Record<string, string>>
+      readonly script?: string
+      readonly secure?: true
+      readonly connections?: number
+      readonly streams?: number
+    }
   >
 > = {
   plain: { path: '/plain' },
@@ -73,6 +82,14 @@ const loads: Readonly<
   rate: { path: '/rate' },
   all: { path: '/all', headers: key },
   close: { path: '/plain', script: 'wrk.headers["Connection"] = "close"' },
+  tls: { path: '/plain', secure: true },
+  h2: { path: '/plain', secure: true, connections: 16, streams: 8 },
+  download: { path: '/big', connections: 16 },
+  upload: {
+    path: '/upload',
+    connections: 16,
+    script: 'wrk.method = "POST"\nwrk.body = string.rep("x", 1048576)',
+  },
 }
 
 const work = mkdtempSync(join(tmpdir(), 'gantry-bench-'))
@@ -87,32 +104,35 @@ try {
 async function main(): Promise<void> {
   const rowNames = options.rows.split(',').filter((name) => name in loads)
   const peerNames = options.peers.split(',')
-  if (!existsSync(program))
-    execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
+  if (!existsSync(program)) execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
   const tls = certificate()
   const backend = 21700
   running.push(await startBackend(join(work, 'backend'), backend))
-  const peers: { name: string; port: number; peer: Running }[] = []
+  const peers: { name: string; ports: GatewayPorts; peer: Running }[] = []
   for (const [index, name] of peerNames.entries()) {
-    const ports = { http: 21710 + index * 10, https: 21711 + index * 10, admin: 21712 + index * 10, backend }
+    const ports = { http: 21710 + index * 10, https: 21711 + index * 10, admin: 21712 + index * 10, backend, tls }
     process.stderr.write(`starting ${name} …\n`)
-    const peer = await start(name, ports, tls)
+    const peer = await start(name, ports)
     if (peer === undefined) continue
     running.push(peer)
-    peers.push({ name, port: ports.http, peer })
+    peers.push({ name, ports, peer })
   }
   const samples = new Map<string, Sample[]>()
   for (let round = 0; round < Number(options.rounds); round += 1) {
     for (const rowName of rowNames) {
-      for (const { name, port, peer } of peers) {
+      for (const { name, ports, peer } of peers) {
         const row = loads[rowName]
         if (row === undefined || (name === 'nginx' && rowName === 'jwt')) continue
+        // it speaks no HTTP/2
+        if (name === 'express-gateway' && row.streams !== undefined) continue
         const load: Load = {
-          url: `http://127.0.0.1:${port}${row.path}`,
+          url: row.secure ? `https://127.0.0.1:${ports.https}${row.path}` : `http://127.0.0.1:${ports.http}${row.path}`,
           headers: { ...ordinary, ...row.headers },
+          ...(row.connections === undefined ? {} : { connections: row.connections }),
+          ...(row.streams === undefined ? {} : { streams: row.streams }),
           ...(row.script === undefined ? {} : { script: script(rowName, row.script) }),
         }
-        await wrk(load, round === 0 ? 3 : 1)
+        await generate(load, round === 0 ? Number(options.warm) : 1)
         const sample = await measure(peer.pids, load, Number(options.seconds))
         const id = `${rowName}/${name}`
         samples.set(id, [...(samples.get(id) ?? []), sample])
@@ -140,6 +160,9 @@ async function main(): Promise<void> {
     const machine = {
       date: new Date().toISOString(),
       node: process.version,
+      load: loadavg(),
+      cores: cpus().length,
+      cpu: cpus()[0]?.model,
       kernel: execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim(),
     }
     writeFileSync(options.json, JSON.stringify({ machine, rows, samples: Object.fromEntries(samples) }, undefined, 2))
@@ -151,15 +174,11 @@ async function main(): Promise<void> {
   }
 }
 
-async function start(
-  name: string,
-  ports: { http: number; https: number; admin: number; backend: number },
-  tls: { cert: string; key: string },
-): Promise<Running | undefined> {
+async function start(name: string, ports: GatewayPorts): Promise<Running | undefined> {
   const folder = join(work, name)
   switch (name) {
     case 'nginx':
-      return startNginx(folder, ports, tls)
+      return startNginx(folder, ports)
     case 'gantry':
       return startGantry(folder, ports, { program, node: process.execPath, profile: options.profile })
     case 'gantry26': {

@@ -17,11 +17,16 @@ export function drawTable(rows: readonly Row[], peers: readonly string[]): strin
       const cell = row.cells.find((candidate) => candidate.peer === peer)
       if (cell === undefined) return '– | – | – | –'
       const ratio = base === undefined ? '–' : (cell.cpuUs / base.cpuUs).toFixed(2)
-      return `${cell.cpuUs.toFixed(1)} | ${ratio} | ${cell.rps.toFixed(0)} | ${cell.p50Ms.toFixed(2)} / ${cell.p99Ms.toFixed(2)}`
+      return `${cell.cpuUs.toFixed(1)} | ${ratio} | ${cell.rps.toFixed(0)} | ${milliseconds(cell.p50Ms)} / ${milliseconds(cell.p99Ms)}`
     })
     return `| ${row.name} | ${cells.join(' | ')} |`
   })
   return `${[head, line, ...body].join('\n')}\n`
+}
+
+/** h2load tells no percentiles. */
+function milliseconds(value: number): string {
+  return Number.isNaN(value) ? '–' : value.toFixed(2)
 }
 
 const colours: Readonly<Record<string, string>> = {

@@ -8,8 +8,10 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 export interface GatewayPorts {
   readonly http: number
+  readonly https: number
   readonly admin: number
   readonly backend: number
+  readonly tls: { readonly cert: string; readonly key: string }
 }
 
 export async function startGantry(
@@ -20,7 +22,13 @@ export async function startGantry(
   configuration(folder)
   const profiling = how.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${how.profile}`]
   const args = [...profiling, how.program, 'run', folder, '--log-level', 'error', '--watch', 'off']
-  const running = await startProcess({ command: how.node, args, core: 0, readyPort: ports.http, env: environment(ports) })
+  const running = await startProcess({
+    command: how.node,
+    args,
+    core: 0,
+    readyPort: ports.http,
+    env: environment(ports),
+  })
   await createConsumer(ports.admin)
   return running
 }
@@ -37,6 +45,9 @@ export function environment(ports: GatewayPorts): Readonly<Record<string, string
   return {
     NODE_ENV: 'production',
     BENCH_PORT: String(ports.http),
+    BENCH_TLS_PORT: String(ports.https),
+    BENCH_TLS_CERT: ports.tls.cert,
+    BENCH_TLS_KEY: ports.tls.key,
     BENCH_ADMIN_PORT: String(ports.admin),
     BENCH_BACKEND_PORT: String(ports.backend),
   }

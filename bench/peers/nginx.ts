@@ -7,7 +7,7 @@ const temporary = (folder: string): string =>
   ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')
 
 const common = (folder: string): string => `
-worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.err;
+${process.getuid?.() === 0 ? 'user root; ' : ''}worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.err;
 events { worker_connections 20000; }`
 
 /** 64 bytes for every path, 1 MiB at /big, and a WebSocket echo is not nginx's to give. */
@@ -30,8 +30,12 @@ http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; se
 
 export async function startNginx(
   folder: string,
-  ports: { readonly http: number; readonly https: number; readonly backend: number },
-  tls: { readonly cert: string; readonly key: string },
+  ports: {
+    readonly http: number
+    readonly https: number
+    readonly backend: number
+    readonly tls: { readonly cert: string; readonly key: string }
+  },
 ): Promise<Running> {
   mkdirSync(folder, { recursive: true })
   const file = join(folder, 'nginx.conf')
@@ -45,7 +49,7 @@ http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; cl
  proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
  proxy_request_buffering off;
  server { listen 127.0.0.1:${ports.http} backlog=4096; listen 127.0.0.1:${ports.https} ssl http2 backlog=4096;
-  ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key}; ssl_session_cache off;
+  ssl_certificate ${ports.tls.cert}; ssl_certificate_key ${ports.tls.key}; ssl_session_cache off;
   location / { proxy_pass http://backend; }
   location /key { if ($key_ok = 0) { return 401; } proxy_pass http://backend; }
   location /rate { limit_req zone=rate burst=100000 nodelay; proxy_pass http://backend; }

@@ -33,7 +33,7 @@ export async function startProcess(options: ProcessOptions): Promise<Running> {
   }
   child.stdout.on('data', keep)
   child.stderr.on('data', keep)
-  const deadline = Date.now() + (options.readyWithinMs ?? 20_000)
+  const deadline = Date.now() + (options.readyWithinMs ?? 60_000)
   while (!(await answers(options.readyPort))) {
     if (child.exitCode !== null) throw new Error(`${options.command} ended with ${child.exitCode}:\n${printed}`)
     if (Date.now() > deadline) {
