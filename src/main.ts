@@ -61,6 +61,11 @@ const parts: Parts = {
       summary: 'configuration of nginx, with what it leaves to the engine',
       write: async (plan) => (await import('./dispatcher.ts')).printNginx(plan),
     },
+    {
+      name: 'gateway-api',
+      summary: 'YAML of gateway.networking.k8s.io, with what has no equivalent there',
+      write: async (plan) => (await import('./sources/gateway-api/write.ts')).writeGatewayApi(plan),
+    },
   ],
   templates: [
     {

@@ -1,0 +1,500 @@
+/**
+ * Model of a plan → Gateway API YAML that serves the same, and diagnostics for all that it cannot say. Pure.
+ *
+ * Fail closed: a route that would lose a policy which may refuse or change a request becomes a rule without backends,
+ * which answers 500; were it left out, a wider rule might take its requests.
+ */
+import { stringify } from 'yaml'
+import type { Diagnostic } from '../../model/diagnostic.ts'
+import type { Forward, Listener, Model, PolicyUse, Route, WeightedBackend } from '../../model/model.ts'
+import { covers, hostRank } from './hostname.ts'
+import { isPlainPath, writeHost, writePath, type WrittenHost, type WrittenPath } from './write-match.ts'
+import { writePolicies, type FilterPlace, type WrittenFilter } from './write-policies.ts'
+import { orderChanges, type Placed } from './write-order.ts'
+import { Names, writeBackend, writeCertificate, type Say, type ServiceName, type Written } from './write-services.ts'
+
+const api = 'gateway.networking.k8s.io/v1'
+
+/** The most that the definition of an HTTPRoute allows. */
+const most = { rules: 16, hostnames: 16, matches: 64 } as const
+
+export function writeGatewayApi(plan: { readonly model: Model }): {
+  readonly text: string
+  readonly diagnostics: readonly Diagnostic[]
+} {
+  const writer = new Writer(plan.model)
+  const objects = writer.write()
+  const text = objects.map((object) => stringify(object, { lineWidth: 0 })).join('---\n')
+  return { text, diagnostics: writer.diagnostics }
+}
+
+interface Rule {
+  readonly route: Route
+  readonly matches: readonly Match[]
+  readonly body: Written
+}
+
+interface Match {
+  readonly path: WrittenPath
+  readonly method?: string
+  readonly headers?: readonly Written[]
+  readonly queryParams?: readonly Written[]
+}
+
+/** Rules of routes that stand together: the same apiEndpoint, hosts and listeners. */
+interface Group {
+  readonly key: string
+  readonly label: string
+  readonly listeners: readonly string[]
+  readonly hosts: readonly WrittenHost[]
+  readonly rules: Rule[]
+}
+
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'])
+
+class Writer {
+  readonly diagnostics: Diagnostic[] = []
+  readonly #model: Model
+  readonly #said = new Set<string>()
+  readonly #services = new Map<string, ServiceName>()
+  /** Listener → where its routes attach. */
+  readonly #parents = new Map<string, { readonly name: string; readonly sectionName: string }>()
+
+  constructor(model: Model) {
+    this.#model = model
+  }
+
+  write(): readonly Written[] {
+    const model = this.#model
+    const names = new Names()
+    const backends = model.backends.flatMap((backend) => {
+      const written = writeBackend(backend, model, names, this.#say)
+      if (written === undefined) return []
+      this.#services.set(backend.id, written.service)
+      return written.objects
+    })
+    const gateways = this.#gateways()
+    const groups = this.#groups()
+    const placed: Placed[] = []
+    const routes = groups.flatMap((group, index) => this.#httpRoutes(group, index, groups, placed))
+    for (const { later, earlier } of orderChanges(placed)) {
+      this.#say(
+        'write-order',
+        'warning',
+        `route ${later.id} stands behind ${earlier.id}, but the Gateway API ranks it first, so it may take requests of the other`,
+        later.origin,
+        { hint: 'make one of their paths narrower', related: [earlier.origin] },
+      )
+    }
+    this.#others()
+    return [...gateways, ...routes, ...backends]
+  }
+
+  #say: Say = (code, severity, message, origin, more = {}) => {
+    const key = `${code} ${message}`
+    if (this.#said.has(key)) return
+    this.#said.add(key)
+    this.diagnostics.push({ code: `gateway-api/${code}`, severity, message, ...more, origin })
+  }
+
+  // --- listeners -----------------------------------------------------------------------------------------------------
+
+  #gateways(): readonly Written[] {
+    const objects: Written[] = []
+    const secrets = new Map<string, string>()
+    const names = new Names()
+    const byAddress = new Map<string, Listener[]>()
+    for (const listener of this.#model.listeners) {
+      byAddress.set(listener.address, [...(byAddress.get(listener.address) ?? []), listener])
+    }
+    let count = 0
+    for (const [address, listeners] of byAddress) {
+      const name = ++count === 1 ? 'gateway' : `gateway-${count}`
+      const sections = new Names()
+      const written = listeners.flatMap((listener) => {
+        const section = sections.name(listener.id.split('/').slice(1).join('-'))
+        const text = this.#listener(listener, section, secrets, names)
+        if (text !== undefined) this.#parents.set(listener.id, { name, sectionName: section })
+        return text === undefined ? [] : [text]
+      })
+      if (written.length === 0) continue
+      const addresses = address === '*' ? {} : { addresses: [{ type: 'IPAddress', value: address }] }
+      objects.push({
+        apiVersion: api,
+        kind: 'Gateway',
+        metadata: { name },
+        spec: { gatewayClassName: 'gantry', ...addresses, listeners: written },
+      })
+    }
+    for (const certificate of this.#model.certificates) {
+      const name = secrets.get(certificate.id)
+      if (name !== undefined) objects.push(writeCertificate(certificate, name, this.#say))
+    }
+    return objects
+  }
+
+  #listener(listener: Listener, name: string, secrets: Map<string, string>, names: Names): Written | undefined {
+    const { id, origin, tls, host } = listener
+    const refuse = (why: string, hint?: string): undefined => {
+      const more = hint === undefined ? {} : { hint }
+      this.#say('write-listener', 'error', `listener ${id} is left out: ${why}`, origin, more)
+      return undefined
+    }
+    if (listener.protocol !== 'http' && listener.protocol !== 'https')
+      return refuse(`${listener.protocol} is not written yet`)
+    const hostname = host === undefined ? {} : writeHost(host)
+    if (hostname === undefined || hostname.header !== undefined)
+      return refuse('its host cannot be written as a hostname')
+    if (tls?.clientValidation !== undefined)
+      return refuse(
+        'it asks for client certificates, which are not written yet',
+        'spec.tls.frontend of the Gateway; without it everybody could come in',
+      )
+    const port = listener.port === 0 ? (listener.protocol === 'http' ? 8080 : 8443) : listener.port
+    if (listener.port === 0)
+      this.#say('write-listener', 'warning', `listener ${id}: port 0 is written as ${port}`, origin)
+    if (listener.unmatched?.kind === 'express')
+      this.#say('write-unmatched', 'info', `listener ${id}: who finds no route gets a 404 with other words`, origin)
+    if (tls?.ciphers !== undefined)
+      this.#say('write-listener', 'warning', `listener ${id}: its ciphers are left out`, origin)
+    const base = { name, port, ...(hostname.hostname === undefined ? {} : { hostname: hostname.hostname }) }
+    if (listener.protocol === 'http') return { ...base, protocol: 'HTTP' }
+    const known = (tls?.certificates ?? []).filter((one) => this.#model.certificates.some((each) => each.id === one))
+    if (known.length === 0) return refuse('it has no certificate')
+    const certificateRefs = known.map((certificate) => {
+      const secret = secrets.get(certificate) ?? names.name(certificate.split('/').slice(1).join('-'))
+      secrets.set(certificate, secret)
+      return { name: secret }
+    })
+    const options = tls?.minVersion === undefined ? {} : { options: { 'gantry.dev/min-version': tls.minVersion } }
+    return { ...base, protocol: 'HTTPS', tls: { mode: 'Terminate', certificateRefs, ...options } }
+  }
+
+  // --- routes --------------------------------------------------------------------------------------------------------
+
+  #groups(): readonly Group[] {
+    const groups: Group[] = []
+    for (const route of this.#model.routes) {
+      const listeners = route.listeners.filter((each) => this.#parents.has(each))
+      if (listeners.length === 0) continue
+      const hosts = this.#hostsOf(route)
+      const rules = hosts === undefined ? [] : this.#rules(route)
+      if (hosts === undefined || rules.length === 0) continue
+      const label = route.label ?? route.id
+      const key = JSON.stringify([label, hosts, listeners])
+      const last = groups.at(-1)
+      if (last?.key === key && last.rules.length + rules.length <= most.rules) last.rules.push(...rules)
+      else groups.push({ key, label, listeners, hosts, rules: [...rules] })
+    }
+    return groups
+  }
+
+  #hostsOf(route: Route): readonly WrittenHost[] | undefined {
+    const hosts: WrittenHost[] = []
+    for (const host of route.hosts ?? []) {
+      const written = writeHost(host)
+      if (written === undefined) {
+        this.#say('write-host', 'error', `route ${route.id} is left out: its host cannot be written`, route.origin)
+        return undefined
+      }
+      hosts.push(written)
+    }
+    return hosts
+  }
+
+  #rules(route: Route): readonly Rule[] {
+    const { origin, action } = route
+    const [first] = route.policies
+    if (action.kind === 'next' && first?.policy === 'allow-options' && route.policies.length === 1) {
+      const message = `route ${route.id}: no equivalent of automatic answers to OPTIONS yet`
+      this.#say('write-policy', 'warning', message, origin)
+      return []
+    }
+    const exact = writePath(route.match.path)
+    const prefix = this.#prefixOf(route)
+    const paths: readonly WrittenPath[] | undefined =
+      prefix === undefined ? exact : [{ type: 'PathPrefix', value: prefix }]
+    if (paths === undefined) {
+      this.#say('write-path', 'error', `route ${route.id} is left out: its path cannot be written`, origin)
+      return []
+    }
+    const listeners = this.#model.listeners.filter((each) => route.listeners.includes(each.id))
+    const place: FilterPlace = { prefix, serviceOf: (id) => this.#services.get(id) }
+    const common = listeners[0]?.policies ?? []
+    const { filters, closed } = this.#filters(route, [...common, ...route.policies], place)
+    if (action.kind === 'next' && !closed) {
+      this.#say('write-next', 'info', `route ${route.id} hands all requests on to the next one; it is left out`, origin)
+      return []
+    }
+    const body = closed ? {} : this.#body(route, filters, place)
+    const matches = this.#matches(route, paths)
+    if (matches.length > most.matches) {
+      this.#say('write-path', 'error', `route ${route.id} is left out: it would need ${matches.length} matches`, origin)
+      return []
+    }
+    // a prefix is replaced in a rule with one match only
+    if (JSON.stringify(body).includes('ReplacePrefixMatch'))
+      return matches.map((match) => ({ route, matches: [match], body }))
+    return matches.length === 0 ? [] : [{ route, matches, body }]
+  }
+
+  /** The prefix that a rule must match for its path to be changed, or that is the same as what the route takes. */
+  #prefixOf(route: Route): string | undefined {
+    const { path } = route.match
+    const [same] = writePath(path) ?? []
+    if (same?.type === 'PathPrefix') return same.value
+    if (path?.kind !== 'start' || !isPlainPath(path.value)) return undefined
+    const uses = [...route.policies, ...weightedOf(route).flatMap((each) => each.policies ?? [])]
+    const changes = uses.some((use) => {
+      const { strip, prepend } = (use.config ?? {}) as { strip?: { kind?: string }; prepend?: string }
+      return use.policy === 'proxy-path' && (strip?.kind === 'characters' || (prepend ?? '') !== '')
+    })
+    if (!changes) return undefined
+    const value = path.value.replace(/\/+$/, '')
+    this.#say(
+      'write-path',
+      'warning',
+      `route ${route.id}: only a prefix can be replaced, so ${path.value}* is written as the prefix ${value}: with case, and by whole segments`,
+      route.origin,
+    )
+    return value === '' ? '/' : value
+  }
+
+  #filters(
+    route: Route,
+    uses: readonly PolicyUse[],
+    place: FilterPlace,
+  ): { readonly filters: readonly WrittenFilter[]; readonly closed: boolean } {
+    const { filters, losses } = writePolicies(uses, place)
+    for (const { kind, words, use, hint } of losses) {
+      const end = kind === 'closed' ? `; ${route.label ?? route.id} answers 500 until it is put back` : ''
+      const severity = kind === 'closed' ? 'error' : 'warning'
+      this.#say('write-policy', severity, `${words}${end}`, use.origin, hint === undefined ? {} : { hint })
+    }
+    return { filters, closed: losses.some((loss) => loss.kind === 'closed') }
+  }
+
+  #body(route: Route, filters: readonly WrittenFilter[], place: FilterPlace): Written {
+    const { action, origin } = route
+    const redirects = filters.some((filter) => filter.type === 'RequestRedirect')
+    if (redirects) return { filters: filters.filter((filter) => filter.type !== 'URLRewrite') }
+    if (action.kind !== 'forward') {
+      if (action.kind === 'reply' && action.status !== 500) {
+        const message = `route ${route.id}: there is no equivalent of a fixed answer (${action.status}) yet; it answers 500`
+        this.#say('write-reply', 'error', message, origin)
+      }
+      return {}
+    }
+    const { forward } = action
+    const host = this.#hostRewrite(route, forward)
+    const all = host === undefined ? filters : withHostname(filters, host)
+    const backendRefs = forward.backends.flatMap((backend) => this.#backendRef(route, backend, place))
+    if (backendRefs.length < forward.backends.length) return {}
+    return {
+      ...(all.length === 0 ? {} : { filters: all }),
+      ...(backendRefs.length === 0 ? {} : { backendRefs }),
+      ...this.#times(route, forward),
+    }
+  }
+
+  /** Nothing: requests must not go there. */
+  #backendRef(route: Route, backend: WeightedBackend, place: FilterPlace): readonly Written[] {
+    const { target, weight } = backend
+    const share = weight === undefined ? {} : { weight }
+    if (target.kind === 'fail') {
+      if (target.status !== 500)
+        this.#say(
+          'write-backend',
+          'warning',
+          `route ${route.id}: a share of ${target.status} is written as 500`,
+          route.origin,
+        )
+      return [{ name: 'nowhere', port: 80, ...share }]
+    }
+    const service = this.#services.get(target.id)
+    const { filters, closed } = this.#filters(route, backend.policies ?? [], place)
+    if (service === undefined) {
+      const message = `route ${route.id}: backend ${target.id} cannot be written; it answers 500`
+      this.#say('write-backend', 'error', message, route.origin)
+    }
+    if (service === undefined || closed) return []
+    return [{ ...service, ...share, ...(filters.length === 0 ? {} : { filters }) }]
+  }
+
+  #hostRewrite(route: Route, forward: Forward): string | undefined {
+    if (forward.host === undefined || forward.host.kind === 'keep') return undefined
+    if (forward.host.kind === 'set') return forward.host.name.toLowerCase()
+    const ids = forward.backends.flatMap(({ target }) => (target.kind === 'backend' ? [target.id] : []))
+    const addresses = this.#model.endpoints
+      .filter((each) => ids.includes(each.backend))
+      .flatMap((each) => each.addresses)
+    const [first] = addresses
+    const name = first?.host.toLowerCase() ?? ''
+    const plain = /^(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(name)
+    if (first !== undefined && plain && addresses.every((each) => each.host.toLowerCase() === name)) {
+      if (addresses.some((each) => each.port !== 80 && each.port !== 443)) {
+        const message = `route ${route.id}: the backend sees Host ${name}, without its port`
+        this.#say('write-host-header', 'info', message, route.origin)
+      }
+      return name
+    }
+    this.#say(
+      'write-host-header',
+      'warning',
+      `route ${route.id}: the backend sees the Host of the client`,
+      route.origin,
+    )
+    return undefined
+  }
+
+  #times(route: Route, { timeouts = {}, retry, persistence }: Forward): Written {
+    const { request = 0, backendRequest = 0, connect = 0, firstByte = 0, idle = 0 } = timeouts
+    if (connect + firstByte + idle > 0) {
+      const hint = 'timeouts.backendRequest limits a whole try'
+      const message = `route ${route.id}: no equivalent of timeouts for connecting, the first byte or silence`
+      this.#say('write-timeout', 'warning', message, route.origin, { hint })
+    }
+    if (persistence !== undefined)
+      this.#say('write-persistence', 'warning', `route ${route.id}: its session persistence is left out`, route.origin)
+    const written = {
+      ...(request > 0 ? { request: duration(request) } : {}),
+      ...(backendRequest > 0 ? { backendRequest: duration(backendRequest) } : {}),
+    }
+    const again = retry && {
+      attempts: retry.attempts,
+      ...(retry.statuses === undefined ? {} : { codes: retry.statuses }),
+      ...(retry.backoff === undefined ? {} : { backoff: duration(retry.backoff) }),
+    }
+    return {
+      ...(Object.keys(written).length === 0 ? {} : { timeouts: written }),
+      ...(again === undefined ? {} : { retry: again }),
+    }
+  }
+
+  #matches(route: Route, paths: readonly WrittenPath[]): readonly Match[] {
+    const { match, origin } = route
+    if (match.content !== undefined || match.clientCertificate !== undefined) {
+      this.#say('write-match', 'error', `route ${route.id} is left out: what it matches on cannot be written`, origin)
+      return []
+    }
+    const named = (list: typeof match.headers): readonly Written[] =>
+      (list ?? []).map(({ name, value }) => {
+        if (value.kind === 'exact') return { name, value: value.value }
+        return { type: 'RegularExpression', name, value: value.kind === 'present' ? '.*' : `.*(?:${value.source}).*` }
+      })
+    const headers = named(match.headers)
+    const queryParams = named(match.query)
+    const wanted = match.methods?.filter((method) => {
+      if (methods.has(method)) return true
+      this.#say(
+        'write-method',
+        'warning',
+        `route ${route.id}: method ${method} cannot be matched; it is left out`,
+        origin,
+      )
+      return false
+    })
+    return (wanted ?? [undefined]).flatMap((method) =>
+      paths.map((path) => ({
+        path,
+        ...(method === undefined ? {} : { method }),
+        ...(headers.length === 0 ? {} : { headers }),
+        ...(queryParams.length === 0 ? {} : { queryParams }),
+      })),
+    )
+  }
+
+  // --- objects of routes ---------------------------------------------------------------------------------------------
+
+  /**
+   * A more specific host name goes first in the Gateway API, whatever the path. Where the route of a wider one stands
+   * before, it is therefore written for the narrower one as well, and their paths decide.
+   */
+  #httpRoutes(group: Group, index: number, groups: readonly Group[], placed: Placed[]): readonly Written[] {
+    const own: readonly WrittenHost[] = group.hosts.length === 0 ? [{}] : group.hosts
+    const later = new Set(
+      groups.slice(index + 1).flatMap((each) => each.hosts.flatMap(({ hostname }) => hostname ?? [])),
+    )
+    const byHeader = new Map<string, (string | undefined)[]>()
+    for (const { hostname, header = '' } of own) {
+      const lifted = [...later].filter((name) => {
+        const bare = name.startsWith('*.') ? name.slice(2) : name
+        return hostRank(name) > hostRank(hostname) && covers(hostname, bare)
+      })
+      byHeader.set(header, [...(byHeader.get(header) ?? []), hostname, ...lifted])
+    }
+    const objects: Written[] = []
+    for (const [header, hostnames] of byHeader) {
+      const names = [...new Set(hostnames)]
+      const named = names.flatMap((name) => name ?? [])
+      const chunks: (readonly string[])[] = names.includes(undefined) ? [[]] : []
+      for (let at = 0; at < named.length; at += most.hostnames) chunks.push(named.slice(at, at + most.hostnames))
+      for (const chunk of chunks) {
+        const suffix = objects.length === 0 ? '' : `-${objects.length + 1}`
+        // equal ranks are tried by name
+        const number = String(index + 1).padStart(String(groups.length).length, '0')
+        const name = `${new Names().name(`r${number}-${group.label}`)}${suffix}`
+        const hosts = header === '' ? [] : [{ type: 'RegularExpression', name: 'Host', value: header }]
+        const rules = group.rules.map(({ matches, body }) => ({
+          matches: matches.map((match) => {
+            const headers = [...hosts, ...(match.headers ?? [])]
+            return { ...match, ...(headers.length === 0 ? {} : { headers }) }
+          }),
+          ...body,
+        }))
+        for (const hostname of chunk.length === 0 ? [undefined] : chunk) {
+          group.rules.forEach(({ route }, place) => {
+            for (const { path, method, headers = [] } of rules[place]?.matches ?? [])
+              placed.push({ route, hostname, path, method, headers: headers.length, header, name, place })
+          })
+        }
+        objects.push({
+          apiVersion: api,
+          kind: 'HTTPRoute',
+          metadata: { name },
+          spec: {
+            parentRefs: group.listeners.map((each) => this.#parents.get(each)),
+            ...(chunk.length === 0 ? {} : { hostnames: chunk }),
+            rules,
+          },
+        })
+      }
+    }
+    return objects
+  }
+
+  #others(): void {
+    const { streams, consumers, credentials, backends } = this.#model
+    const paths = this.#model.routes.flatMap((route) => route.policies).find((use) => use.policy === 'proxy-path')
+    if (paths !== undefined)
+      this.#say('write-slashes', 'info', 'runs of slashes in a path are passed on as they are', paths.origin)
+    for (const { id, origin } of streams) this.#say('write-stream', 'error', `stream ${id} is not written yet`, origin)
+    const [consumer] = [...consumers, ...credentials]
+    if (consumer !== undefined)
+      this.#say('write-consumers', 'warning', 'consumers and credentials have no equivalent', consumer.origin)
+    const [backend] = backends
+    if (backend !== undefined) {
+      const hint = 'in a cluster give them a selector, or EndpointSlices of your own'
+      const message = 'Services say where they answer by annotation, which is for `gantry run FOLDER` only'
+      this.#say('write-services', 'info', message, backend.origin, { hint })
+    }
+  }
+}
+
+function weightedOf({ action }: Route): readonly WeightedBackend[] {
+  return action.kind === 'forward' ? action.forward.backends : []
+}
+
+function withHostname(filters: readonly WrittenFilter[], hostname: string): readonly WrittenFilter[] {
+  const before = filters.find((filter) => filter.type === 'URLRewrite')
+  const urlRewrite = { hostname, ...(before?.['urlRewrite'] as Written | undefined) }
+  return [...filters.filter((filter) => filter !== before), { type: 'URLRewrite', urlRewrite }]
+}
+
+/** As the definition allows it: at most five digits a unit. */
+function duration(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000)
+  if (seconds > 99_999) return `${Math.floor(seconds / 3600)}h`
+  const rest = Math.round(milliseconds % 1000)
+  return [seconds > 0 ? `${seconds}s` : '', rest > 0 || seconds === 0 ? `${rest}ms` : ''].join('')
+}
