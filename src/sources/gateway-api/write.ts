@@ -212,9 +212,7 @@ class Writer {
     }
     const exact = writePath(route.match.path)
     const prefix = this.#prefixOf(route)
-    const paths: readonly WrittenPath[] | undefined =
-      prefix === undefined ? exact : [{ type: 'PathPrefix', value: prefix }]
-    if (paths === undefined) {
+    if (exact === undefined) {
       this.#say('write-path', 'error', `route ${route.id} is left out: its path cannot be written`, origin)
       return []
     }
@@ -226,6 +224,9 @@ class Writer {
       this.#say('write-next', 'info', `route ${route.id} hands all requests on to the next one; it is left out`, origin)
       return []
     }
+    // what is closed is closed whole, not only the part that could have been changed
+    const paths: readonly WrittenPath[] =
+      closed || prefix === undefined ? exact : [{ type: 'PathPrefix', value: prefix }]
     const body = closed ? {} : this.#body(route, filters, place)
     const matches = this.#matches(route, paths)
     if (matches.length > most.matches) {
