@@ -23,7 +23,6 @@ counted('vectors: dispatcher', 'npm', [
   '--',
   'src/sources/pods/fixtures/vectors',
 ])
-counted('conformance: Gateway API', 'npm', ['run', '--silent', 'conformance'])
 rmSync(reports, { recursive: true, force: true })
 
 console.log(

@@ -65,7 +65,7 @@ export async function createExpressions(options: ExpressionOptions = {}): Promis
       for (const [name, value] of left.fields) {
         // a backend says its own headers last, as it always did
         if (value === undefined || (from === 'backend' && headers.get(name.toLowerCase()) !== undefined)) continue
-        if (!Array.isArray(value)) headers.set(name, typeof value === 'object' ? JSON.stringify(value) : String(value))
+        if (!Array.isArray(value)) headers.set(name, typeof value === 'string' ? value : JSON.stringify(value))
         else {
           headers.delete(name)
           for (const one of value) headers.append(name, String(one))

@@ -45,7 +45,8 @@ export interface Sandbox {
 }
 
 /** Node has it; the types of Node 20 do not name it. */
-const { Memory } = (globalThis as unknown as { readonly WebAssembly: { readonly Memory: MemoryConstructor } }).WebAssembly
+const { Memory } = (globalThis as unknown as { readonly WebAssembly: { readonly Memory: MemoryConstructor } })
+  .WebAssembly
 type MemoryConstructor = new (pages: {
   readonly initial: number
   readonly maximum: number

@@ -118,7 +118,7 @@ export function writePolicies(uses: readonly PolicyUse[], place: FilterPlace): W
 
   function writeRewrite(use: PolicyUse, config: Readonly<Record<string, unknown>>): void {
     const given = config['path'] === undefined ? undefined : recordOf(config['path'])
-    const value = String(given?.['value'] ?? '/')
+    const value = typeof given?.['value'] === 'string' ? given['value'] : '/'
     if (
       given !== undefined &&
       (given['kind'] === 'regexp' || (given['kind'] === 'prefix' && place.prefix === undefined))

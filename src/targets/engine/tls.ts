@@ -74,7 +74,12 @@ export function compileCertificate(
   const cert = pemOf(certificate)
   const made: SecureContextOptions = { ...options, cert, key: certificate.key?.reveal() }
   const context = tls.createSecureContext(made)
-  return { id: certificate.id, context, options: made, names: certificate.hosts?.map((name) => name.toLowerCase()) ?? namesIn(cert) }
+  return {
+    id: certificate.id,
+    context,
+    options: made,
+    names: certificate.hosts?.map((name) => name.toLowerCase()) ?? namesIn(cert),
+  }
 }
 
 export function pemOf(certificate: Certificate): string {
