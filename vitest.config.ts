@@ -11,6 +11,8 @@ export default defineConfig({
       'examples/**/*.test.ts',
     ],
     pool: 'forks',
+    // real servers on two busy cores: what fails is tried again there, and the report says how often; nowhere else
+    retry: process.env['CI'] === undefined ? 0 : 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
   },
