@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { gantryAdmin } from './admin/gantry.ts'
 import { openAdmin } from './admin/server.ts'
+import type { ControllerChoice } from './cli/parts.ts'
 import { createAuthority } from './fleet/authority.ts'
 import { openPublisher, type Publisher } from './fleet/publisher.ts'
 import { createSplitter, type Splitter } from './fleet/split.ts'
@@ -23,17 +24,8 @@ import type { GatewayApiTranslation } from './sources/gateway-api/translate.ts'
 import type { Source } from './sources/source.ts'
 import type { Applied, Target } from './targets/target.ts'
 
-export interface ControllerOptions {
+export interface ControllerOptions extends ControllerChoice {
   readonly version: string
-  readonly kubeconfig?: string
-  /** Where the controller itself lives: its Secret, its Lease, its Service. */
-  readonly namespace: string
-  readonly service: string
-  readonly port: number
-  readonly healthAddress: string
-  readonly healthPort: number
-  readonly image: string
-  readonly logLevel: string
 }
 
 const dataPlaneHealthPort = 19001

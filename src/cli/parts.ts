@@ -53,6 +53,7 @@ export interface TemplatePart {
 
 export interface ControllerChoice {
   readonly kubeconfig?: string
+  /** Where the controller itself lives: its Secret, its Lease, its Service. */
   readonly namespace: string
   readonly service: string
   readonly port: number
