@@ -1,6 +1,7 @@
 /** Running lab → our controller in it, the official suite against it, its report and table, and an exit status that tells. */
 import { spawn } from 'node:child_process'
-import { createWriteStream, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
@@ -168,6 +169,7 @@ function verdict(results: readonly Result[], exit: number): readonly string[] {
   if (options.test) return judgeOne(options.test, results, exit)
   const text = existsSync(reportFile()) ? readFileSync(reportFile(), 'utf8') : undefined
   if (options.report) {
+    mkdirSync(dirname(options.report), { recursive: true })
     if (text) writeFileSync(options.report, text)
     writeFileSync(options.report.replace(/(\.ya?ml)?$/, '.tests.tsv'), printTable(results))
     console.log(`written: ${options.report} and its table of tests`)

@@ -97,6 +97,34 @@ export async function buildSuite(suite: Suite, say: (line: string) => void): Pro
   return suitePrograms(recipe)
 }
 
+/** Path of Helm; undefined where nobody built it yet. */
+export function builtHelm(): string | undefined {
+  const recipe = helmRecipe()
+  return isBuilt(recipe) ? `${recipe.into}/bin/helm` : undefined
+}
+
+/** Why nothing can be asked of Helm on this machine, or undefined. */
+export const whyNoHelm = (): string | undefined =>
+  builtHelm() ? undefined : 'Helm is not built: `npm run conformance -- build` does it, once, in minutes'
+
+export async function buildHelm(say: (line: string) => void): Promise<string> {
+  const recipe = helmRecipe()
+  await build(recipe, say, async (go, folder) => {
+    const version = moduleVersion(recipe.module, 'helm.sh/helm/v3')
+    const [major, minor] = ['1', moduleVersion(recipe.module, 'k8s.io/client-go').split('.')[1]]
+    // which Kubernetes a chart is rendered for where no cluster is asked; unset it would be 1.20
+    const flags = [
+      `-X helm.sh/helm/v3/internal/version.version=${version}`,
+      ...['pkg/chartutil', 'pkg/lint/rules'].flatMap((of) => [
+        `-X helm.sh/helm/v3/${of}.k8sVersionMajor=${major}`,
+        `-X helm.sh/helm/v3/${of}.k8sVersionMinor=${minor}`,
+      ]),
+    ]
+    await go.run(recipe.module, ['build', '-ldflags', `-s -w ${flags.join(' ')}`, '-o', `${folder}/bin/`, 'tool'])
+  })
+  return `${recipe.into}/bin/helm`
+}
+
 /** Version of a module as a go.mod file requires it. */
 export function requiredVersion(goMod: string, module: string): string | undefined {
   for (const line of goMod.split('\n')) {
@@ -120,6 +148,12 @@ function clusterRecipe(): Recipe {
 
 function suiteRecipe(suite: Suite): Recipe {
   return recipe(`Gateway API conformance suite ${suite}`, `${here}/suite/${suite}`, `suite-${suite}`)
+}
+
+function helmRecipe(): Recipe {
+  const module = `${here}/helm`
+  const version = moduleVersion(module, 'helm.sh/helm/v3')
+  return recipe(`Helm ${version}`, module, `helm-${version}`)
 }
 
 function recipe(title: string, module: string, name: string): Recipe {

@@ -9,7 +9,17 @@ import type { LabOptions } from './kubelet/main.ts'
 import { inNamespaces } from './kubelet/namespaces.ts'
 import { startApiServer } from './lab.ts'
 import { typescript } from './program.ts'
-import { buildCluster, buildSuite, builtCluster, cacheFolder, type Channel, type Suite, suites } from './programs.ts'
+import {
+  buildCluster,
+  buildHelm,
+  buildSuite,
+  builtCluster,
+  cacheFolder,
+  type Channel,
+  type Suite,
+  suites,
+} from './programs.ts'
+import { identityOf } from './suite.ts'
 import { labTools, requireTools, whyNoLab } from './tools.ts'
 
 interface Flags {
@@ -74,7 +84,7 @@ const program = new Command('conformance')
   .option('--parallel <tests>', 'how many parallel tests run at a time', seconds, 4)
   .option(
     '--report <file>',
-    'where the report goes (default: conformance/report.yaml, for other suites and channels report-SUITE-CHANNEL.yaml)',
+    'where the report goes (default: conformance/report.yaml, for other suites and channels reports/SUITE-CHANNEL.yaml)',
   )
   .option('--verbose', 'print all that the suite prints', false)
   .option('--keep', 'leave the lab running afterwards, for --into', false)
@@ -83,11 +93,12 @@ const program = new Command('conformance')
 
 program
   .command('build')
-  .description(`build what is not in ${cacheFolder()} yet: control plane, both suites`)
+  .description(`build what is not in ${cacheFolder()} yet: control plane, both suites, Helm`)
   .action(async () => {
     await requireTools(labTools, say)
     await buildCluster(say)
     for (const suite of suites) await buildSuite(suite, say)
+    await buildHelm(say)
   })
 
 program
@@ -124,16 +135,19 @@ program
 async function conformance(flags: Flags): Promise<number> {
   const { suite, channel } = flags
   if (channel === 'none') throw new Error('the suite needs resource definitions')
-  const implementation = flags.into ? { manifests: [] } : implementationOf(flags)
-  if (typeof implementation === 'string') return fail(implementation)
+  const underTest = flags.into ? { manifests: [] } : implementationOf(flags)
+  if (typeof underTest === 'string') return fail(underTest)
   await prepare(suite)
 
+  const { implementation, homeless } = identityOf(readFileSync(join(checkout, 'package.json'), 'utf8'))
+  if (homeless && !flags.test)
+    say(`package.json has no repository: the report will name ${implementation.url}, which leads nowhere`)
   const folder = flags.into ?? mkdtempSync(join(tmpdir(), 'gantry-lab-'))
   const options: RunOptions = {
     suite,
     channel,
     folder,
-    ...implementation,
+    ...underTest,
     gatewayClass: flags.gatewayClass,
     controllerName: flags.controllerName,
     acceptWithin: flags.acceptWithin,
@@ -141,7 +155,7 @@ async function conformance(flags: Flags): Promise<number> {
     parallel: flags.parallel,
     ...(!flags.test && { report: resolve(flags.report ?? defaultReport(suite, channel)) }),
     verbose: flags.verbose,
-    implementation: identity(),
+    implementation,
   }
   const inside = typescript(`${here}/inside.ts`, [JSON.stringify(options)])
   if (flags.into) return ended(enter(flags.into, inside))
@@ -212,19 +226,7 @@ function ended(child: ChildProcess): Promise<number> {
 const imageMaps = (more: readonly string[]): string[] => [`${here}/images.json`, ...more.map((file) => resolve(file))]
 
 const defaultReport = (suite: Suite, channel: Channel): string =>
-  join(here, suite === 'v1.7.0' && channel === 'standard' ? 'report.yaml' : `report-${suite}-${channel}.yaml`)
-
-function identity(): RunOptions['implementation'] {
-  const { version } = JSON.parse(readFileSync(join(checkout, 'package.json'), 'utf8')) as { version: string }
-  // the suite wants an absolute address; until the project has a home this one is reserved (RFC 2606)
-  return {
-    organization: 'gantry',
-    project: 'gantry',
-    url: 'https://gantry.example',
-    version,
-    contact: 'https://gantry.example/contact',
-  }
-}
+  join(here, suite === 'v1.7.0' && channel === 'standard' ? 'report.yaml' : `reports/${suite}-${channel}.yaml`)
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import {
   claimOf,
   flagsOf,
+  identityOf,
   judge,
   judgeOne,
   ownerOfLines,
@@ -27,6 +28,33 @@ describe('claimOf', () => {
   })
   it('refuses a file with a name that it does not know', () => {
     expect(() => claimOf('v1.7.0', 'standard', 'profiles: []\nexempt: [GatewayPort8080]\n')).toThrow()
+  })
+})
+
+describe('identityOf', () => {
+  const of = (more: object) => identityOf(JSON.stringify({ name: 'gantry', version: '1.2.3', ...more }))
+
+  it('is what package.json says', () => {
+    const repository = { type: 'git', url: 'git+https://code.example/team/gantry.git' }
+    expect(of({ repository, bugs: { url: 'https://code.example/team/gantry/issues' } })).toEqual({
+      implementation: {
+        organization: 'gantry',
+        project: 'gantry',
+        url: 'https://code.example/team/gantry',
+        version: '1.2.3',
+        contact: 'https://code.example/team/gantry/issues',
+      },
+      homeless: false,
+    })
+    expect(of({ repository: 'github:team/gantry', homepage: 'https://gantry.example/' }).implementation).toMatchObject({
+      url: 'https://gantry.example/',
+      contact: 'https://gantry.example/',
+    })
+  })
+  it('pretends no home where there is none', () => {
+    const { implementation, homeless } = of({})
+    expect(homeless).toBe(true)
+    expect(new URL(implementation.url).hostname).toMatch(/\.invalid$/)
   })
 })
 

@@ -39,6 +39,37 @@ export interface Implementation {
   readonly contact: string
 }
 
+const manifest = z.looseObject({
+  name: z.string(),
+  version: z.string(),
+  homepage: z.string().optional(),
+  repository: z.union([z.string(), z.looseObject({ url: z.string() })]).optional(),
+  bugs: z.union([z.string(), z.looseObject({ url: z.string().optional(), email: z.string().optional() })]).optional(),
+})
+
+/** Who says it is conformant, from package.json. `homeless`: it names no address, so the report's is one that leads nowhere. */
+export function identityOf(packageJson: string): {
+  readonly implementation: Implementation
+  readonly homeless: boolean
+} {
+  const { name, version, homepage, repository, bugs } = manifest.parse(JSON.parse(packageJson))
+  const home = [typeof repository === 'string' ? repository : repository?.url, homepage]
+    .map((each) => each?.replace(/^git\+/, '').replace(/\.git$/, ''))
+    .find((each) => each !== undefined && /^https?:\/\/[^/]/.test(each))
+  const contact = typeof bugs === 'string' ? bugs : (bugs?.url ?? bugs?.email)
+  return {
+    // the suite wants an absolute address and writes no report without one; `.invalid` never leads anywhere (RFC 2606)
+    implementation: {
+      organization: name,
+      project: name,
+      url: home ?? `https://${name}.invalid`,
+      version,
+      contact: contact ?? home ?? 'CONTRIBUTING.md of the repository',
+    },
+    homeless: home === undefined,
+  }
+}
+
 export interface SuiteOptions {
   readonly gatewayClass: string
   readonly implementation: Implementation

@@ -65,6 +65,14 @@ describe('addressGiver', () => {
     expect(new Set(given).size).toBe(300)
     expect(given.filter((ip) => ip?.endsWith('.0'))).toEqual([])
   })
+  it.each(['192.0.2.1', '10.96.0.9', '10.97.1.', '10.970.1.1', 'fd00::1', 'web.example'])(
+    'gives nothing to who asks for %s, which is not in the pool',
+    (loadBalancerIP) => {
+      const give = addressGiver('10.97')
+      expect(give(balanced('a', { loadBalancerIP }), all)).toBeUndefined()
+      expect(give(balanced('b'), all)).toBe('10.97.0.1')
+    },
+  )
   it('follows a wish, and leaves alone who has one or wants none', () => {
     const give = addressGiver('10.97')
     expect(give(balanced('a', { loadBalancerIP: '10.97.9.9' }), all)).toBe('10.97.9.9')

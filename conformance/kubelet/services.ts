@@ -1,6 +1,7 @@
 /** Services and EndpointSlices → LoadBalancer addresses, one NAT table, cluster DNS: the lab's kube-proxy, cloud and CoreDNS. */
 import { spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
+import { isIPv4 } from 'node:net'
 import type { Kube, Observer } from './kube.ts'
 import type { EndpointSlice, Resource, Service, ServicePort } from './objects.ts'
 
@@ -51,7 +52,10 @@ export async function serveServices(kube: Kube, cluster: Cluster): Promise<void>
   await serveNames((name) => addressesOf(name, [...services.values()], [...slices.values()]), cluster.resolver)
 }
 
-/** Answers the address that a Service of type LoadBalancer asks for, or the next free one of the pool; undefined when it has one. */
+/**
+ * Answers the address that a Service of type LoadBalancer asks for, or the next free one of the pool; undefined when it
+ * has one, and when it asks for one that is not ours to give: it waits for ever then, as with a cloud.
+ */
 export function addressGiver(pool: string): (service: Service, exists: (uid: string) => boolean) => string | undefined {
   const given = new Map<string, string>()
   let next = 0
@@ -64,7 +68,9 @@ export function addressGiver(pool: string): (service: Service, exists: (uid: str
       const ip = `${pool}.${next >> 8}.${next & 255}`
       return (next & 255) === 0 || taken.has(ip) ? free() : ip
     }
-    const ip = spec.loadBalancerIP ?? given.get(uid) ?? free()
+    const wish = spec.loadBalancerIP
+    if (wish !== undefined && !(isIPv4(wish) && wish.startsWith(`${pool}.`))) return undefined
+    const ip = wish ?? given.get(uid) ?? free()
     given.set(uid, ip)
     return ip
   }
