@@ -1,7 +1,7 @@
 /** Few words → Kubernetes objects for the kubelet's tests. */
 import type { ContainerSpec, EndpointSlice, Metadata, Pod, PodSpec, Service, Source } from './objects.ts'
 
-export const meta = (name: string, more: Partial<Metadata> = {}): Metadata => ({
+const meta = (name: string, more: Partial<Metadata> = {}): Metadata => ({
   name,
   namespace: 'shop',
   uid: `uid-${name}`,

@@ -30,12 +30,7 @@ const schema = z.object({
 export type ConsumersFile = z.infer<typeof schema>
 export type Wanted = ConsumersFile['users'][string][string]
 
-export const fileNames = [
-  'consumers.config.js',
-  'consumers.config.cjs',
-  'consumers.config.mjs',
-  'consumers.config.json',
-]
+const fileNames = ['consumers.config.js', 'consumers.config.cjs', 'consumers.config.mjs', 'consumers.config.json']
 
 export interface Read {
   /** Undefined: there is no such file, or it must not be used. */

@@ -11,7 +11,7 @@ export function canonical(value: unknown): string {
 /** Of an immutable object; remembered. */
 export const hashOf: (value: object) => string = remembered((value) => sha256(canonical(value)))
 
-export function sha256(text: string): string {
+function sha256(text: string): string {
   return createHash('sha256').update(text).digest('base64url')
 }
 

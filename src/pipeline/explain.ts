@@ -161,7 +161,7 @@ function chooseListener(
 }
 
 /** An exact name before suffixes, longer ones first and one label before many, before regexps, before none. */
-export function specificity(host: HostMatch | undefined): number {
+function specificity(host: HostMatch | undefined): number {
   switch (host?.kind) {
     case undefined:
       return 0
@@ -233,7 +233,7 @@ function commonLength(one: string, other: string): number {
   return length
 }
 
-export function describeHost(host: HostMatch): string {
+function describeHost(host: HostMatch): string {
   switch (host.kind) {
     case 'exact':
       return host.name
@@ -244,7 +244,7 @@ export function describeHost(host: HostMatch): string {
   }
 }
 
-export function describePath(path: Route['match']['path']): string {
+function describePath(path: Route['match']['path']): string {
   switch (path?.kind) {
     case undefined:
       return 'any'

@@ -101,7 +101,7 @@ function compileValue(value: ValueMatch): (text: string | undefined) => Verdict 
 }
 
 /** The first value of that name, decoded (percent and '+'); what cannot be decoded stays as written. '' for `?name`. */
-export function queryValue(query: string, name: string): string | undefined {
+function queryValue(query: string, name: string): string | undefined {
   let start = 0
   while (start < query.length) {
     let end = query.indexOf('&', start)

@@ -7,14 +7,14 @@ import { isToken, isValue } from './characters.ts'
 /** What the framing layer must know about a field without comparing names again. A bit each, so that writers can skip by mask. */
 export const TAG = {
   none: 0,
-  /** Connection, Proxy-Connection, TE, Upgrade: of one connection only. */
+  /** Connection, Proxy-Connection, TE, Upgrade: of one connection only. Proxy: of none (CGI makes HTTP_PROXY of it). */
   hop: 1,
   host: 2,
   length: 4,
   /** Transfer-Encoding. */
   coding: 8,
   expect: 16,
-  /** X-Forwarded-For, -Proto, -Host, -Port. */
+  /** X-Forwarded-For, -Proto, -Host, -Port; also with `_` for `-`, which CGI takes for the same. */
   forwarded: 32,
   date: 64,
   trailer: 128,
@@ -119,6 +119,19 @@ export class Fields {
 
   delete(name: string): void {
     this.#delete(name.toLowerCase())
+  }
+
+  /** All that are of this name to a reader that takes `_` for `-`. */
+  deleteAlike(lowerName: string): void {
+    this.#delete(lowerName)
+    if (!this.#mayHave(lowerName)) return
+    const index = (this.#index ??= this.#makeIndex())
+    for (let at = 0; at < index.length; at += STRIDE) {
+      if (index[at + NAME_END]! - index[at]! === lowerName.length && alike(this.text, index[at]!, lowerName)) {
+        index[at + TAGS] = index[at + TAGS]! | TAG.dead
+        this.tags |= TAG.dead
+      }
+    }
   }
 
   #delete(lower: string): void {
@@ -300,6 +313,8 @@ export function tagOf(text: string, start: number, length: number): number {
       if (first === 104) return same(text, start, 'host') ? TAG.host : 0
       return first === 100 && same(text, start, 'date') ? TAG.date : 0
     }
+    case 5:
+      return same(text, start, 'proxy') ? TAG.hop : 0
     case 6:
       return same(text, start, 'expect') ? TAG.expect : 0
     case 7:
@@ -311,13 +326,13 @@ export function tagOf(text: string, start: number, length: number): number {
     case 14:
       return same(text, start, 'content-length') ? TAG.length : 0
     case 15:
-      return same(text, start, 'x-forwarded-for') ? TAG.forwarded : 0
+      return alike(text, start, 'x-forwarded-for') ? TAG.forwarded : 0
     case 16:
       if (same(text, start, 'proxy-connection')) return TAG.hop
-      return same(text, start, 'x-forwarded-host') || same(text, start, 'x-forwarded-port') ? TAG.forwarded : 0
+      return alike(text, start, 'x-forwarded-host') || alike(text, start, 'x-forwarded-port') ? TAG.forwarded : 0
     case 17:
       if (same(text, start, 'transfer-encoding')) return TAG.coding
-      return same(text, start, 'x-forwarded-proto') ? TAG.forwarded : 0
+      return alike(text, start, 'x-forwarded-proto') ? TAG.forwarded : 0
     default:
       return 0
   }
@@ -332,6 +347,8 @@ export function tagOfBytes(bytes: Uint8Array, start: number, length: number): nu
     case 4:
       if (sameBytes(bytes, start, 'host')) return TAG.host
       return sameBytes(bytes, start, 'date') ? TAG.date : 0
+    case 5:
+      return sameBytes(bytes, start, 'proxy') ? TAG.hop : 0
     case 6:
       return sameBytes(bytes, start, 'expect') ? TAG.expect : 0
     case 7:
@@ -343,15 +360,15 @@ export function tagOfBytes(bytes: Uint8Array, start: number, length: number): nu
     case 14:
       return sameBytes(bytes, start, 'content-length') ? TAG.length : 0
     case 15:
-      return sameBytes(bytes, start, 'x-forwarded-for') ? TAG.forwarded : 0
+      return alikeBytes(bytes, start, 'x-forwarded-for') ? TAG.forwarded : 0
     case 16:
       if (sameBytes(bytes, start, 'proxy-connection')) return TAG.hop
-      return sameBytes(bytes, start, 'x-forwarded-host') || sameBytes(bytes, start, 'x-forwarded-port')
+      return alikeBytes(bytes, start, 'x-forwarded-host') || alikeBytes(bytes, start, 'x-forwarded-port')
         ? TAG.forwarded
         : 0
     case 17:
       if (sameBytes(bytes, start, 'transfer-encoding')) return TAG.coding
-      return sameBytes(bytes, start, 'x-forwarded-proto') ? TAG.forwarded : 0
+      return alikeBytes(bytes, start, 'x-forwarded-proto') ? TAG.forwarded : 0
     default:
       return 0
   }
@@ -367,10 +384,31 @@ export function sameBytes(bytes: Uint8Array, start: number, lower: string): bool
 }
 
 /** Does `lower` stand in `text` from `start`, in any case? */
-export function same(text: string, start: number, lower: string): boolean {
+function same(text: string, start: number, lower: string): boolean {
   for (let at = 0; at < lower.length; at++) {
     let code = text.charCodeAt(start + at)
     if (code >= 65 && code <= 90) code |= 32
+    if (code !== lower.charCodeAt(at)) return false
+  }
+  return true
+}
+
+/** The same, `_` being as good as `-`. */
+function alike(text: string, start: number, lower: string): boolean {
+  for (let at = 0; at < lower.length; at++) {
+    let code = text.charCodeAt(start + at)
+    if (code === 0x5f) code = 0x2d
+    else if (code >= 65 && code <= 90) code |= 32
+    if (code !== lower.charCodeAt(at)) return false
+  }
+  return true
+}
+
+function alikeBytes(bytes: Uint8Array, start: number, lower: string): boolean {
+  for (let at = 0; at < lower.length; at++) {
+    let code = bytes[start + at]!
+    if (code === 0x5f) code = 0x2d
+    else if (code >= 65 && code <= 90) code |= 32
     if (code !== lower.charCodeAt(at)) return false
   }
   return true

@@ -66,7 +66,7 @@ export function printPath(path: Path): string {
 }
 
 /** The keys that an object at the path may have, through optionals, arrays, records and unions. */
-export function keysAt(schema: z.ZodType, path: Path): readonly string[] {
+function keysAt(schema: z.ZodType, path: Path): readonly string[] {
   let schemas: readonly z.ZodType[] = alternatives(schema)
   for (const part of path) {
     schemas = schemas.flatMap((one): readonly z.ZodType[] => {

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Policy, unsupported } from '../policy.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** Upper case, in the order in which they are told. */
   methods: z.array(z.string().regex(/^[A-Z-]+$/, 'is not a method in upper case')).default([]),
   /**

@@ -11,7 +11,7 @@ import { Recent } from '../shared/recent.ts'
 import { authentication, milliseconds } from '../shared/schema.ts'
 import { whenKnown } from '../shared/soon.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   ...authentication,
   /**
    * `store`: name or id of a user, or id of an application, in the store. `group`: the static credentials of kind

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { BodyTooLarge, type Policy, type Reply } from '../policy.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** Bytes. */
   limit: z.int().min(0),
 })

@@ -5,7 +5,7 @@ import type { Exchange, HeaderFields, Policy, Reply } from '../policy.ts'
 import { headerName, regexpSource, status } from '../shared/schema.ts'
 import { corsInNginx } from './nginx.ts'
 
-export const origin = z.discriminatedUnion('kind', [
+const origin = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('exact'), value: z.string().min(1) }),
   /** `https://*.example.com:8443`: `*` stands for one or more labels. `https://*` for any host. */
   z.strictObject({
@@ -15,7 +15,7 @@ export const origin = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('regexp'), source: regexpSource, ignoreCase: z.boolean().default(false) }),
 ])
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /**
    * Which origins are welcome, and what they are told in `Access-Control-Allow-Origin`.
    * `any`: every origin, told `*`. `reflect`: every origin, told itself. `list`: those that match, told themselves; others

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Policy, type Reply, unsupported } from '../policy.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** JavaScript statements. What they throw answers 500. */
   program: z.string(),
 })

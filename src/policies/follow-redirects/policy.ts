@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { type Exchange, type Policy, Refusal, unsupported } from '../policy.ts'
 import { milliseconds } from '../shared/schema.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** More than these: 502. */
   max: z.int().min(1).max(50).default(21),
   /** For each fetch, until its head, milliseconds. */

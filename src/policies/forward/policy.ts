@@ -15,7 +15,7 @@ const policyUse: z.ZodType<PolicyUse> = z.custom<PolicyUse>(
 )
 
 /** Field by field as `Forward` in the model, where they are explained. */
-export const config: z.ZodType<Forward> = z.strictObject({
+const config: z.ZodType<Forward> = z.strictObject({
   backends: z.array(
     z.strictObject({
       target: z.discriminatedUnion('kind', [

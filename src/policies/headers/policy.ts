@@ -16,7 +16,7 @@ import { compileValue } from '../shared/value.ts'
 const field = z.strictObject({ name: headerName, value })
 
 /** In this order: set, add, remove. A value that turns out to be null or undefined changes nothing. */
-export const changes = z.strictObject({
+const changes = z.strictObject({
   /** Replaces, or creates. */
   set: z.array(field).default([]),
   /** One more field of that name. */
@@ -24,7 +24,7 @@ export const changes = z.strictObject({
   remove: z.array(headerName).default([]),
 })
 
-export const config = z
+const config = z
   .strictObject({ request: changes.optional(), response: changes.optional() })
   .refine(
     (given) => given.request !== undefined || given.response !== undefined,

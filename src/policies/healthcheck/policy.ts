@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { type Policy, type Reply, unsupported } from '../policy.ts'
 import { status } from '../shared/schema.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   path: z.string().regex(/^\//, 'does not begin with /').default('/healthcheck'),
   status: status.default(200),
   body: z.string().default('OK'),

@@ -13,7 +13,7 @@ import { type KeySet, keySet } from './jwks.ts'
 import { compileKey, type VerificationKey } from './keys.ts'
 import { type Claims, keyFits, parseToken, type ParsedToken, signatureHolds } from './verify.ts'
 
-export const algorithm = z.enum([
+const algorithm = z.enum([
   'HS256',
   'HS384',
   'HS512',
@@ -37,7 +37,7 @@ const oneOrMore = z.union([
   z.array(z.string().min(1)).min(1),
 ])
 
-export const config = z.strictObject({
+const config = z.strictObject({
   ...authentication,
   /** Any of these may have signed. A token that names another `kid` is not tried with a key that has one. */
   keys: z

@@ -10,7 +10,7 @@ import { queryValues } from '../shared/query.ts'
 import { authentication, headerName } from '../shared/schema.ts'
 import { whenKnown } from '../shared/soon.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   ...authentication,
   /** The header that carries the key. `scheme` (without case) must stand before it; `any`: whatever stands before the last space. `false`: headers are not looked at. */
   header: z

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Policy, unsupported } from '../policy.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** The text of a JavaScript template literal. What it throws is logged, and the request goes on. */
   message: z.string(),
   level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Policy, unsupported } from '../policy.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** The label `api_endpoint`; default: the route's label, else its id. */
   endpoint: z.string().optional(),
 })

@@ -3,7 +3,7 @@ import { normalPath } from '../../lib/path/normal.ts'
 import { z } from 'zod'
 import type { Policy, Reply } from '../policy.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** `drop`: header fields with an underscore in their name go no further, for many programs read it as a hyphen. */
   underscores: z.enum(['drop', 'keep']).default('drop'),
 })

@@ -9,7 +9,7 @@ import { bearerFinder } from '../shared/bearer.ts'
 import { authentication, bearerPlaces, milliseconds, secret } from '../shared/schema.ts'
 import { whenKnown } from '../shared/soon.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   ...authentication,
   /** Asked by POST with a form of `token` and `token_type_hint=access_token`. */
   endpoint: z.url({ protocol: /^https?$/ }),

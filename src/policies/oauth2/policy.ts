@@ -10,7 +10,7 @@ import { bearerFinder } from '../shared/bearer.ts'
 import { authentication, bearerPlaces } from '../shared/schema.ts'
 import { whenKnown } from '../shared/soon.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   ...authentication,
   /** Where a token is looked for. Found in two places: 401 (RFC 6750 2). */
   places: bearerPlaces.default(['header', 'query', 'body']),

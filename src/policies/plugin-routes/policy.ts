@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Policy, unsupported } from '../policy.ts'
 
-export const config = z.strictObject({})
+const config = z.strictObject({})
 export type Config = z.infer<typeof config>
 
 export const pluginRoutes: Policy<Config> = {

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Policy, unsupported } from '../policy.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** As the plugin registers it. */
   name: z.string().min(1),
   /** The policy's own parameters; the plugin's schema checks them and adds its defaults. */

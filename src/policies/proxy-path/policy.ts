@@ -4,7 +4,7 @@ import { compilePattern } from '../../lib/regexp/pattern.ts'
 import { type ExchangeRequest, type Policy, unsupported } from '../policy.ts'
 import { regexpSource } from '../shared/schema.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /**
    * What is taken from the front of the target **as the client sent it** (after changes by others for `none`).
    * `path`: all of the path, the query stays. `characters`: so many of the target. `match`: what the expression finds at the

@@ -15,7 +15,7 @@ import { whenKnown } from '../shared/soon.ts'
 import { preferredType } from '../shared/accept.ts'
 import { headerName, milliseconds, status } from '../shared/schema.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /**
    * Whose requests are counted together. `template` is the text of a JavaScript template literal; where it throws the key is
    * `undefined`. `consumer`: the consumer's id, or the client's address for who is none.

@@ -4,7 +4,7 @@ import { type NginxPiece, type Policy, type Unsupported, unsupported } from '../
 import { replacedTarget } from '../shared/nginx-path.ts'
 import { compileReplacement, pathReplacement } from '../shared/path.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** Absent: that of the listener. */
   scheme: z.enum(['http', 'https']).optional(),
   /** Absent: the host that was asked for. */

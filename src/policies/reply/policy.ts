@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { type Policy, type Reply, unsupported } from '../policy.ts'
 import { headerName, headerValue, status } from '../shared/schema.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   status: status.default(200),
   body: z.string().default(''),
   /** Not sent where there is no body. */

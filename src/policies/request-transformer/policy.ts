@@ -5,7 +5,7 @@ import { mediaType } from '../shared/bearer.ts'
 import { bodyChanges, compileBodyChanges, decoded, readJson } from '../shared/body.ts'
 import { printForm, readForm } from '../shared/form.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** Other bodies, and none, go on untouched. */
   body: bodyChanges,
   /** Bytes, after decompression; a larger one gets 413. */

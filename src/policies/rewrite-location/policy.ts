@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Policy, unsupported } from '../policy.ts'
 
-export const config = z
+const config = z
   .strictObject({
     /** Host and port of the backend, as they stand in its Location: others are left alone. */
     backends: z.array(z.string().min(1)).min(1),

@@ -5,7 +5,7 @@ import { type Policy, unsupported } from '../policy.ts'
 import { compilePathPattern, fillPathTemplate } from './pattern.ts'
 import { regexpSource } from '../shared/schema.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /**
    * On path and query as policies before have left them. `path`: a pattern as `/users/:id` or `/files/(.*)`, anchored,
    * without case; `to` names its parameters again. `regexp`: `to` may hold `$1`, `$&`, `$<name>`; what is around the match stays.

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { type Policy, type Reply, unsupported } from '../policy.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** All of these must be held by the consumer, compared as written. None: everybody passes. */
   scopes: z.array(z.string().min(1)).default([]),
 })

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Policy } from '../policy.ts'
 import { headerName } from '../shared/schema.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** Taken away while there is no consumer: a client cannot name one. */
   headers: z.array(headerName).min(1).default(['eg-consumer-id']),
 })

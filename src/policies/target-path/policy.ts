@@ -7,7 +7,7 @@ import { type Policy, unsupported } from '../policy.ts'
 
 const path = z.string().regex(/^\/[^\s?\0]*$/, 'is not a path')
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** By characters, in normal form. A path that does not begin with it stays as it was sent. */
   from: path,
   /** What stands in its place, as written. Absent: nothing changes, the backend sees what the client sent. */

@@ -4,7 +4,7 @@ import { type NginxDirective, type Policy, type Step, unsupported } from '../pol
 import { replacedTarget } from '../shared/nginx-path.ts'
 import { compileReplacement, pathReplacement, withPath } from '../shared/path.ts'
 
-export const config = z
+const config = z
   .strictObject({
     /** Replaces Host. */
     hostname: z

@@ -75,11 +75,6 @@ export function apiEndpointsOf(config: Mapping): readonly ApiEndpoint[] {
   })
 }
 
-export function apiEndpointNames(config: Mapping): readonly string[] {
-  const [, value] = either(config, 'apiEndpoints', 'apiEndpoint')
-  return isMapping(value) ? Object.keys(value) : []
-}
-
 export function serviceEndpointsOf(config: Mapping): Readonly<Record<string, Mapping>> {
   const value = config['serviceEndpoints']
   if (!isMapping(value)) return {}

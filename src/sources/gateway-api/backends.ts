@@ -40,7 +40,7 @@ export type Resolved =
 /** What the route speaks to its backends where the Service says nothing. */
 export type Speech = 'http' | 'grpc' | 'tcp' | 'udp'
 
-export function speechOf(kind: RouteKind): Speech {
+function speechOf(kind: RouteKind): Speech {
   return kind === 'HTTPRoute' ? 'http' : kind === 'GRPCRoute' ? 'grpc' : kind === 'UDPRoute' ? 'udp' : 'tcp'
 }
 

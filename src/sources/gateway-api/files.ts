@@ -29,7 +29,7 @@ export interface FilesOptions {
   readonly address: string
 }
 
-export const filesAnnotation = 'gantry.dev/files'
+const filesAnnotation = 'gantry.dev/files'
 
 /** A reader remembers the files it has parsed. `others` are files that Secrets name, by relative path. */
 export function createFileReader(options: FilesOptions): (texts: Texts, others: Texts) => World {

@@ -196,12 +196,6 @@ export function countKey(owner: Gateway | ListenerSet, name: string): string {
   return `${owner.kind} ${keyOf(owner)} ${name}`
 }
 
-/** `namespace/name` of the Gateway that a listener of the model belongs to. */
-export function gatewayOfListener(id: string): string {
-  const [, namespace, name] = id.split('/')
-  return `${namespace}/${name}`
-}
-
 function listenerPath(gateway: Gateway, owner: Gateway | ListenerSet): string {
   return owner.kind === 'Gateway' ? `gateway-api/${keyOf(gateway)}` : `gateway-api/${keyOf(gateway)}/${keyOf(owner)}`
 }
@@ -505,9 +499,6 @@ function report({ spec, owner, accepted, resolved, conflict }: ListenerView, dia
 }
 
 /** Absent members stay absent: the model has no undefined in it. */
-export function defined<Name extends string, Value>(
-  name: Name,
-  value: Value | undefined,
-): { readonly [K in Name]?: Value } {
+function defined<Name extends string, Value>(name: Name, value: Value | undefined): { readonly [K in Name]?: Value } {
   return value === undefined ? {} : ({ [name]: value } as { readonly [K in Name]?: Value })
 }

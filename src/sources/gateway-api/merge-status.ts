@@ -31,6 +31,17 @@ export function withoutOurs(
   return kept.length === list.length ? undefined : { ...current, [field]: kept }
 }
 
+/** Do they differ in nothing but how many routes are attached? */
+export function countsOnly(current: Json | undefined, next: Json): boolean {
+  const withoutCounts = (status: Json): Json => ({
+    ...status,
+    ...(Array.isArray(status['listeners'])
+      ? { listeners: (status['listeners'] as readonly Json[]).map((each) => ({ ...each, attachedRoutes: 0 })) }
+      : {}),
+  })
+  return current?.['listeners'] !== undefined && same(withoutCounts(current), withoutCounts(next))
+}
+
 function partOf(status: Json, wanted: ObjectStatus, options: MergeOptions): Json {
   switch (wanted.kind) {
     case 'GatewayClass':
@@ -171,7 +182,7 @@ function listOf(value: unknown): readonly Json[] {
 }
 
 /** Equal as JSON, whatever the order of members. */
-export function same(left: unknown, right: unknown): boolean {
+function same(left: unknown, right: unknown): boolean {
   if (left === right) return true
   if (typeof left !== 'object' || typeof right !== 'object' || left === null || right === null) return false
   if (Array.isArray(left) || Array.isArray(right)) {

@@ -16,7 +16,7 @@ export interface Ranked {
   readonly place: number
 }
 
-export function compareRanked(left: Ranked, right: Ranked): number {
+function compareRanked(left: Ranked, right: Ranked): number {
   const length = Math.max(left.rank.length, right.rank.length)
   for (let index = 0; index < length; index++) {
     const difference = (right.rank[index] ?? 0) - (left.rank[index] ?? 0)

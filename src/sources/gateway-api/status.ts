@@ -80,7 +80,7 @@ export const ownConditions = {
 } as const
 
 /** Objects of files have no generation; they are at their first. */
-export function generationOf(metadata: Metadata): number {
+function generationOf(metadata: Metadata): number {
   return metadata.generation ?? 1
 }
 

@@ -99,7 +99,7 @@ function wholeValue(source: string): string {
  * An expression that is matched without case → one with case that matches the same: there is no flag that all data
  * planes understand. Undefined where letters have another meaning.
  */
-export function foldCase(source: string): string | undefined {
+function foldCase(source: string): string | undefined {
   let result = ''
   let at = 0
   while (at < source.length) {

@@ -258,7 +258,7 @@ export function whyNoPair(certificate: string, key: string): string | undefined 
 }
 
 /** As Go reads an integer whose base is in its prefix; undefined where it is none. */
-export function parseInteger(text: string): number | undefined {
+function parseInteger(text: string): number | undefined {
   const match = /^([+-]?)(0[xX]|0[bB]|0[oO]|0(?=_?[0-9]))?([0-9a-fA-F_]+)$/.exec(text)
   if (match === null) return undefined
   const [, sign, prefix = '', digits = ''] = match

@@ -27,5 +27,3 @@ export function createPods(): PodsSource {
     recognise: recogniseFolder,
   }
 }
-
-export const pods: PodsSource = createPods()

@@ -8,7 +8,7 @@ import type { EngineExchange } from './exchange.ts'
 import type { OpenSocket } from './listeners.ts'
 
 /** What a front of our own says with each request, on sockets of the file system only. */
-export const FRONT = 'gantry-front'
+const FRONT = 'gantry-front'
 
 /** Who may say for whom a request is. */
 export interface Trust {

@@ -289,9 +289,7 @@ export class EngineResponse implements ExchangeResponse {
   }
 }
 
-export const NO_PARAMETERS: Readonly<Record<string, string>> = Object.freeze(
-  Object.create(null) as Record<string, string>,
-)
+const NO_PARAMETERS: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>)
 const NO_STEPS: readonly CompiledStep[] = Object.freeze([])
 const NO_FIELDS = new Fields()
 

@@ -162,7 +162,7 @@ function unmatched(exchange: EngineExchange): void {
 const NOT_FOUND: Unmatched = { kind: 'reply', status: 404 }
 
 /** An answer of a policy. */
-export function reply(exchange: EngineExchange, answer: Reply): void {
+function reply(exchange: EngineExchange, answer: Reply): void {
   const headers = new Fields()
   const { response } = exchange
   response.begin(answer.status, answer.reason ?? '', headers, 'gateway', 0)

@@ -14,7 +14,7 @@ import { Deadline } from '../wheel.ts'
 import { StreamInbound } from './inbound.ts'
 
 /** At once on one connection; browsers use 100 at most. */
-export const STREAMS = 128
+const STREAMS = 128
 /** Requests taken back before they were answered: so many at once, then so many a second. (CVE-2023-44487) */
 const RESETS = 200
 const RESETS_PER_SECOND = 50

@@ -123,7 +123,7 @@ export function writeFields(fields: Fields, into: OutgoingHttpHeaders, skip: num
   })
 }
 
-export function put(into: OutgoingHttpHeaders, name: string, value: string): void {
+function put(into: OutgoingHttpHeaders, name: string, value: string): void {
   const before = into[name]
   if (before === undefined) into[name] = value
   // the second of what may be there only once is what nobody would have read
