@@ -111,6 +111,22 @@ describe('redis', () => {
     expect(await store.hash('h:a')).toEqual({ value: '2' })
   })
 
+  it('knows that it held something, though a change came while it was being read', async () => {
+    const store = open(server.port)
+    const states: StoreState[] = []
+    store.onState((state) => states.push(state))
+    await store.write([set('h:a', '1')])
+    // in one pipeline: what the write changes is forgotten before the answer to the question is looked at
+    const [, value] = await Promise.all([store.write([set('h:a', '2')]), store.hash('h:a')])
+    expect(value).toEqual({ value: '2' })
+    await server.stop()
+    await vi.waitFor(() => expect(states).toEqual(['lost']), 5000)
+    await server.start()
+    // who counts requests writes as soon as it can: that is not what was held
+    await raw(server.port, 'SET rl:somebody 1')
+    await vi.waitFor(() => expect(states).toEqual(['lost', 'back', 'empty']), 5000)
+  })
+
   it('sees at once what others change, whoever they are', async () => {
     const store = open(server.port)
     await vi.waitFor(async () => {

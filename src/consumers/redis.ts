@@ -1,4 +1,5 @@
 /** Redis options → the store in a Redis, in the layout that Express Gateway leaves there, and the connection itself. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis, type RedisOptions } from 'ioredis'
 import { StoreUnavailable } from '../policies/services.ts'
 import { watchChanges } from './redis-watch.ts'
@@ -35,6 +36,7 @@ export function redisStore({ redis, deadlineMs = 1000, remembered = 20_000, watc
   const underWay = new Map<string, Promise<unknown>>()
   let epoch = 0
   let heldSomething = false
+  let connections = 0
   const listeners: ((state: StoreState) => void)[] = []
   const tell = (state: StoreState) => listeners.forEach((listener) => listener(state))
 
@@ -49,13 +51,32 @@ export function redisStore({ redis, deadlineMs = 1000, remembered = 20_000, watc
   connection.onState((state) => {
     forget(undefined)
     tell(state)
-    if (state === 'back' && heldSomething) {
-      void ask(() => client.dbsize()).then(
-        (size) => size === 0 && tell('empty'),
-        () => undefined, // lost again: the next `back` asks again
-      )
-    }
+    connections++
+    if (state === 'back' && heldSomething) void lookWhetherEmpty(connections)
   })
+  const nothingLeft = async (): Promise<boolean> => {
+    const size = await ask(() => client.dbsize())
+    if (size === 0 || size > 10_000) return size === 0
+    // somebody who counts requests may have written already
+    for (const prefix of watched) {
+      const page = await scan(connection, redis.keyPrefix ?? '', prefix, '0', 1)
+      if (page.keys.length > 0) return false
+    }
+    return true
+  }
+  /** Asks until there is an answer, or until the connection is another: who was promised to be told must be told. */
+  const lookWhetherEmpty = async (connectionThen: number): Promise<void> => {
+    while (connectionThen === connections) {
+      try {
+        if (await nothingLeft()) tell('empty')
+        return
+      } catch (error) {
+        // a reply that refuses the question will refuse it again; anything else may be only late
+        if (!(error instanceof StoreUnavailable)) return
+        await sleep(100, undefined, { ref: false })
+      }
+    }
+  }
 
   const remember = <T extends Fields | readonly string[] | undefined>(
     key: string,
@@ -67,10 +88,12 @@ export function redisStore({ redis, deadlineMs = 1000, remembered = 20_000, watc
     if (pending !== undefined) return pending as Promise<T>
     const asked = epoch
     const answer = fetch().then((value) => {
+      const isWatched = value !== undefined && watched.some((prefix) => key.startsWith(prefix))
+      // also where a notice has come between question and answer: it was there
+      heldSomething ||= isWatched
       if (asked === epoch) {
         underWay.delete(key)
-        if (value !== undefined && watched.some((prefix) => key.startsWith(prefix))) {
-          heldSomething = true
+        if (isWatched) {
           if (known.size >= remembered) known = new Map()
           known.set(key, { value, until: performance.now() + (watch.watching() ? 10_000 : 1000) })
         }
