@@ -7,6 +7,7 @@ import { basicAuth } from './basic-auth/policy.ts'
 import { bodyLimit } from './body-limit/policy.ts'
 import { cors } from './cors/policy.ts'
 import { expression } from './expression/policy.ts'
+import { externalAuth } from './external-auth/policy.ts'
 import { followRedirects } from './follow-redirects/policy.ts'
 import { forward } from './forward/policy.ts'
 import { headers } from './headers/policy.ts'
@@ -48,6 +49,7 @@ export const policies: readonly AnyPolicy[] = [
   jwt,
   oauth2,
   oauth2Introspect,
+  externalAuth,
   scopes,
   // what is let through
   cors,

@@ -14,6 +14,8 @@ export interface Services {
   readonly authorizations?: Authorizations
   /** The engine's; absent where there is no engine (the nginx target, tests). */
   readonly mirror?: Mirror
+  /** The engine's; absent where there is no engine. */
+  readonly ask?: Ask
   /** Milliseconds since the epoch. */
   now(): number
 }
@@ -80,6 +82,32 @@ export type Mirror = (exchange: Exchange, backend: string) => void
 
 /** What an authorization server asks of the consumers. All of it may reject with StoreUnavailable. */
 export interface Authorizations {
+/**
+ * A request of a policy's own to the backend with that id, while the exchange waits. Resolves with the whole answer, whatever
+ * its status; rejects where there is none within the time, or one of more than 1 MiB, and when the client has gone.
+ */
+export type Ask = (backend: string, request: AskRequest) => Promise<AskReply>
+
+export interface AskRequest {
+  readonly method: string
+  readonly path: string
+  /** Sent as they are: with Host and Content-Length for HTTP. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: Buffer
+  /** `grpc`: over HTTP/2 always. */
+  readonly protocol: 'http' | 'grpc'
+  /** Milliseconds, all tries included. */
+  readonly timeout: number
+  readonly exchange: Exchange
+}
+
+export interface AskReply {
+  readonly status: number
+  readonly headers: readonly (readonly [name: string, value: string])[]
+  readonly body: Buffer
+  readonly trailers: readonly (readonly [name: string, value: string])[]
+}
+
   /** An active application with that id. */
   application(id: string): Promise<ConsumerRecord | undefined>
   /** An active user with that id. */

@@ -45,6 +45,8 @@ export interface BenchOptions {
   readonly uses: readonly { readonly policy: string; readonly config?: unknown; readonly when?: Condition }[]
   readonly services?: Partial<Services>
   readonly model?: Partial<Model>
+  /** Beside `shop` and `copy`. */
+  readonly more?: Pick<Model, 'backends' | 'endpoints'>
   readonly action?: Action
   /** Default: a JSON answer that says what was asked. */
   readonly backend?: (request: http.IncomingMessage, body: string, response: http.ServerResponse) => void
@@ -69,10 +71,12 @@ export async function bench(options: BenchOptions): Promise<Bench> {
       backends: [
         { id: 'shop', protocol: 'http1', origin },
         { id: 'copy', protocol: 'http1', origin },
+        ...(options.more?.backends ?? []),
       ],
       endpoints: [
         { backend: 'shop', addresses: [{ host: '127.0.0.1', port: portOf(shop) }] },
         { backend: 'copy', addresses: [{ host: '127.0.0.1', port: portOf(copy) }] },
+        ...(options.more?.endpoints ?? []),
       ],
       consumers: [{ id: 'acme', kind: 'application', name: 'Acme', origin }],
       credentials: [

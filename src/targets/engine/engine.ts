@@ -6,6 +6,7 @@ import { emptyModel } from '../../model/model.ts'
 import type { CompileContext, CompiledCondition, AnyPolicy } from '../../policies/policy.ts'
 import type { Services } from '../../policies/services.ts'
 import type { Applied, Target } from '../target.ts'
+import { askBackend } from './ask.ts'
 import { Compiler, type EngineArtifact, type ExchangeContext } from './compile.ts'
 import { forwardedLines } from './connection.ts'
 import type { EngineExchange } from './exchange.ts'
@@ -67,6 +68,7 @@ export function createEngine(options: EngineOptions): Engine {
     mirror: (exchange, backend) => {
       ;((exchange as EngineExchange).mirrors ??= []).push(backend)
     },
+    ask: (backend, request) => askBackend(pool(backend), request),
   }
   let model: Model = emptyModel
   const context: ExchangeContext = {

@@ -1,6 +1,7 @@
 /** A backend at work: its endpoints, which of them is next, and the connections to each that wait for a request. */
 import { createHash } from 'node:crypto'
 import type { Backend, Endpoint, Endpoints } from '../../model/model.ts'
+import { leaveAsked } from './ask.ts'
 import type { EngineExchange } from './exchange.ts'
 import { BackendSessions } from './http2/sessions.ts'
 import { HealthCheck } from './health.ts'
@@ -299,6 +300,7 @@ export class EndpointPool {
       (other) =>
         other !== this &&
         other.endpoint.draining !== true &&
+    leaveAsked(this)
         other.healthy &&
         weightOf(other) > 0 &&
         now >= other.#ejectedUntil,
