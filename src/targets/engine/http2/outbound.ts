@@ -4,7 +4,7 @@ import { TAG, type Fields } from '../../../lib/http1/fields.ts'
 import { Refusal } from '../../../lib/http1/head.ts'
 import type { BodySink } from '../body-flow.ts'
 import type { EngineExchange, Outbound } from '../exchange.ts'
-import { answered, failedUpstream, type UpstreamFailure } from '../forward.ts'
+import { answered, failedUpstream, INTERIM_MOST, type UpstreamFailure } from '../forward.ts'
 import type { EndpointPool } from '../pool.ts'
 import { Deadline } from '../wheel.ts'
 import { Wire } from '../wire.ts'
@@ -27,6 +27,7 @@ export class BackendStream extends Deadline implements Outbound, BodySink {
   readonly #tryDue: number
   #exchange: EngineExchange | undefined
   #answered = false
+  #interim = 0
   #ended = false
   #sent = false
   #trailers: Fields | undefined
@@ -118,6 +119,10 @@ export class BackendStream extends Deadline implements Outbound, BodySink {
 
   onInform(status: number, raw: readonly string[]): void {
     const exchange = this.#exchange
+    if (++this.#interim > INTERIM_MOST) {
+      this.#fail('bad-answer', 'bad-answer: too-many-interim')
+      return
+    }
     if (exchange === undefined || status === 100 || status === 101 || !exchange.inbound.modern) return
     const head = readAnswer(status, raw)
     if (head.kind === 'response') exchange.inbound.inform(status, '', head.fields)
