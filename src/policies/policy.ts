@@ -152,6 +152,8 @@ export interface HeaderFields extends Iterable<readonly [name: string, value: st
   set(name: string, value: string): void
   append(name: string, value: string): void
   delete(name: string): void
+  /** All that are of this name to a reader that takes `_` for `-`, as CGI does. The name must be in lower case. */
+  deleteAlike(lowerName: string): void
 }
 
 export interface Body {

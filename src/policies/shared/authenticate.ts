@@ -35,6 +35,11 @@ export function authenticate(
 
   const anonymous = (exchange: Exchange): undefined => {
     exchange.notes.set(isAnonymous, true)
+    // an earlier policy knows somebody, and may have said so under another name: what stands here the client has said
+    const { headers } = exchange.request
+    if (exchange.consumer !== undefined && headers.get(lowerHeader) !== exchange.consumer.id) {
+      headers.deleteAlike(lowerHeader)
+    }
     return undefined
   }
   const verdict: Verdict = {
@@ -44,8 +49,8 @@ export function authenticate(
       }
       exchange.consumer = consumer
       const id = consumer.id
+      exchange.request.headers.deleteAlike(lowerHeader)
       if (typeof id === 'string' && id !== '') exchange.request.headers.set(consumerHeader, id)
-      else if (exchange.request.headers.has(lowerHeader)) exchange.request.headers.delete(consumerHeader)
       return undefined
     },
     refuse: otherwise === 'anonymous' ? anonymous : () => unauthorized,
@@ -58,7 +63,7 @@ export function authenticate(
   const request = (exchange: Exchange): Soon<Outcome | undefined> => {
     const headers = exchange.request.headers
     // a client cannot say who it is; a policy before this one may have
-    if (exchange.consumer === undefined && headers.has(lowerHeader)) headers.delete(consumerHeader)
+    if (exchange.consumer === undefined) headers.deleteAlike(lowerHeader)
     try {
       const outcome = find(exchange, verdict)
       return outcome instanceof Promise ? outcome.catch((error: unknown) => failed(exchange, error)) : outcome

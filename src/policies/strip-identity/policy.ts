@@ -19,11 +19,11 @@ export const stripIdentity: Policy<Config> = {
       request: (exchange) => {
         if (exchange.consumer !== undefined) return undefined
         const fields = exchange.request.headers
-        for (const name of names) if (fields.has(name)) fields.delete(name)
+        for (const name of names) fields.deleteAlike(name)
         return undefined
       },
     }
   },
-  // an empty value is how nginx leaves a field out
+  // an empty value is how nginx leaves a field out; those with `_` it leaves out by itself
   nginx: ({ headers }) => ({ location: headers.map((name) => ({ name: 'proxy_set_header', args: [name, ''] })) }),
 }
