@@ -31,6 +31,9 @@ export interface ForwardTarget {
  */
 export type UpstreamFailure = 'connect' | 'connect-timeout' | 'stale' | 'refused' | 'reset' | 'timeout' | 'bad-answer'
 
+/** 1xx before an answer: a backend that says more never comes to the point, and each is written to a client who may not read. */
+export const INTERIM_MOST = 100
+
 /** Kept of a request's body for another try, bytes. */
 const KEEP = 65_536
 

@@ -7,7 +7,7 @@ import type { BodySink } from './body-flow.ts'
 import { clock } from './clock.ts'
 import { dialSecurely, placeOf } from './dial.ts'
 import type { EngineExchange, Outbound, TunnelEnd } from './exchange.ts'
-import { answered, failedUpstream, type UpstreamFailure } from './forward.ts'
+import { answered, failedUpstream, INTERIM_MOST, type UpstreamFailure } from './forward.ts'
 import type { EndpointPool } from './pool.ts'
 import { Deadline } from './wheel.ts'
 import { Wire, type WireUser } from './wire.ts'
@@ -45,6 +45,8 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
   #keepAlive = true
   #uses = 0
   #anyByte = false
+  #interim = 0
+  #interimBytes = 0
   #idleFor = IDLE_TIMEOUT
   /** When the try must be over; of the wheel's clock. */
   #tryDue = Number.POSITIVE_INFINITY
@@ -73,6 +75,8 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     this.#exchange = exchange
     exchange.outbound = this
     this.#uses++
+    this.#interim = 0
+    this.#interimBytes = 0
     this.#anyByte = false
     const timeouts = exchange.plan?.forward.timeouts
     const now = timeouts === undefined && this.#connected ? 0 : clock.now
@@ -252,6 +256,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
         else this.#held = Wire.keep(bytes.subarray(from, length))
         return -1
       }
+      const size = end - from
       const head = readResponseHead(bytes, from, end, HEAD_LIMITS)
       from = end
       if (head.kind === 'refusal') {
@@ -265,6 +270,11 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
       if (head.status === 101) {
         this.#upgrade(exchange, head.fields, from < length ? bytes.subarray(from, length) : undefined)
         return -1
+      this.#interimBytes += size
+      if (++this.#interim > INTERIM_MOST || this.#interimBytes > HEAD_BYTES) {
+        this.#fail('bad-answer', 'bad-answer: too-many-interim')
+        return -1
+      }
       }
       // 100 was said by us already
       if (head.status !== 100 && exchange.inbound.modern) exchange.inbound.inform(head.status, head.reason, head.fields)
