@@ -31,7 +31,7 @@ export interface SandboxedExpressions {
 export interface ExpressionOptions {
   /** Of all code together, bytes. Default 64 MiB. */
   readonly memory?: number
-  /** Of one evaluation, milliseconds. Default 50. */
+  /** Of one evaluation, milliseconds of the processor. Default 50; a single step may take as long again. */
   readonly time?: number
   /** `off`: everything goes to the sandbox (for comparing). Default on. */
   readonly fastPath?: 'on' | 'off'
