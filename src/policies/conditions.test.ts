@@ -106,6 +106,32 @@ describe('conditions', () => {
   })
 })
 
+describe('patterns that a stranger could make run for ever', () => {
+  const pattern = (source: string): Condition =>
+    body({ type: 'object', properties: { a: { type: 'string', pattern: source } } })
+  const sent = (a: string): Call => ({ method: 'POST', headers: json, body: JSON.stringify({ a }) })
+
+  test('are refused in a schema', async () => {
+    await expect(bench({ uses: [{ policy: 'reply', when: pattern('^(a+)+$') }] })).rejects.toThrow(/many ways/)
+    await expect(bench({ uses: [{ policy: 'reply', when: pattern('^(\\p{L}+)+$') }] })).rejects.toThrow(/many ways/)
+  })
+
+  test.each<[string, string, boolean | number]>([
+    ['^\\p{Lu}[a-z]+$', 'Über'.slice(0, 1) + 'ber', true],
+    ['^\\p{Lu}[a-z]+$', 'uber', false],
+    ['a.*b$', 'xaab', true],
+    // quadratic: only short texts are looked at
+    ['a.*b$', 'a'.repeat(50_000), 413],
+  ])('%s is held to %.20s', async (source, text, expected) => {
+    expect(await holds(pattern(source), sent(text))).toBe(expected)
+  })
+
+  test('are refused as globs', () => {
+    expect(() => compileGlob('+(+(a)).com')).toThrow(/many ways/)
+    expect(() => compileGlob('*a*a*a*a*a*')).toThrow()
+  })
+})
+
 test.each<[string, string, boolean]>([
   ['*.acme.com', 'a.b.acme.com', true],
   ['*.acme.com', '.acme.com', false],

@@ -48,6 +48,36 @@ describe('claims', () => {
   })
 })
 
+describe('writing', () => {
+  const config = { keys: secretKey, consumer: 'claims' }
+  const good = hmacToken({ id: 'someone' })
+  const [head = '', claims = '', signature = ''] = good.split('.')
+  const next = (text: string): string => text.slice(0, -1) + String.fromCharCode(text.charCodeAt(text.length - 1) + 1)
+  const signed = (input: string): string => `${input}.${createHmac('sha256', 'sec').update(input).digest('base64url')}`
+
+  test.each<[string, string, number]>([
+    ['as it should be', good, 200],
+    // 32 bytes are 43 letters, the last of which has two bits too many
+    ['bits left over in the signature', `${head}.${claims}.${next(signature)}`, 401],
+    [
+      'bits left over in the claims',
+      signed(`${head}.${next(Buffer.from('{"id":"some"}').toString('base64url'))}`),
+      401,
+    ],
+    ['a letter too many', signed(`${head}.${claims}A`), 401],
+    ['padding', `${head}.${claims}.${signature}=`, 401],
+    ['the other alphabet', `${head}.${claims}.${signature.slice(0, -1)}+`, 401],
+    [
+      'claims that are no UTF-8',
+      signed(`${head}.${Buffer.from('{"id":"\xff"}', 'latin1').toString('base64url')}`),
+      401,
+    ],
+    ['two signatures', `${good}.${signature}`, 401],
+  ])('%s', async (_what, token, expected) => {
+    expect(await statusOf(config, token)).toBe(expected)
+  })
+})
+
 describe('signatures', () => {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const ec = generateKeyPairSync('ec', { namedCurve: 'prime256v1' })

@@ -1,4 +1,5 @@
 /** The text of a token and the keys → its claims, or undefined. Signature only; claims are checked by the policy. */
+import { isUtf8 } from 'node:buffer'
 import { constants, createHmac, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
 import type { Algorithm, VerificationKey } from './keys.ts'
 
@@ -24,7 +25,8 @@ export function parseToken(token: string): ParsedToken | undefined {
   const [, headerPart = '', claimsPart = '', signaturePart = ''] = parts
   const header = objectIn(headerPart)
   const claims = objectIn(claimsPart)
-  if (header === undefined || claims === undefined || 'crit' in header) return undefined
+  const signature = bytesOf(signaturePart)
+  if (signature === undefined || header === undefined || claims === undefined || 'crit' in header) return undefined
   const { alg, kid } = header
   if (typeof alg !== 'string' || !Object.hasOwn(hashes, alg)) return undefined
   return {
@@ -32,7 +34,7 @@ export function parseToken(token: string): ParsedToken | undefined {
     kid: typeof kid === 'string' ? kid : undefined,
     claims,
     input: token.slice(0, headerPart.length + 1 + claimsPart.length),
-    signature: Buffer.from(signaturePart, 'base64url'),
+    signature,
   }
 }
 
@@ -86,9 +88,17 @@ const hashes: Readonly<Record<Algorithm, string | undefined>> = {
   EdDSA: undefined,
 }
 
+/** RFC 4648 3.5: bits left over must be zero, or one token could be written in several ways. */
+function bytesOf(part: string): Buffer | undefined {
+  const bytes = Buffer.from(part, 'base64url')
+  return bytes.toString('base64url') === part ? bytes : undefined
+}
+
 function objectIn(part: string): Record<string, unknown> | undefined {
+  const bytes = bytesOf(part)
+  if (bytes === undefined || !isUtf8(bytes)) return undefined
   try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
+    const value: unknown = JSON.parse(bytes.toString('utf8'))
     return typeof value === 'object' && value !== null && !Array.isArray(value)
       ? (value as Record<string, unknown>)
       : undefined

@@ -30,12 +30,16 @@ test.each<[string, Record<string, string>, string | Buffer, number, string | und
     '{"a":1,"who":"me","from":1}',
   ],
   ['a list', json, '[1]', 200, '[1]'],
+  ['deep', json, `{"a":${'['.repeat(511)}${']'.repeat(511)}}`, 200, undefined],
+  ['too deep', json, `{"a":${'['.repeat(512)}${']'.repeat(512)}}`, 400, undefined],
+  ['so deep that it could not be written', json, `${'{"a":'.repeat(15_000)}1${'}'.repeat(15_000)}`, 400, undefined],
   ['too large', json, ' '.repeat(150_000), 413, undefined],
   ['a bomb', { ...json, 'content-encoding': 'gzip' }, gzipSync(' '.repeat(1_000_000)), 413, undefined],
 ])('%s', async (_what, headers, text, status, expected) => {
   server = await bench({ uses: [{ policy: 'request-transformer', config: { body } }] })
   const answer = await server.call({ method: 'POST', headers, body: text })
-  expect([answer.status, answer.seen?.body]).toEqual([status, expected])
+  expect(answer.status).toBe(status)
+  if (expected !== undefined || status !== 200) expect(answer.seen?.body).toBe(expected)
   const framings = ['content-length', 'transfer-encoding'].filter((name) => name in (answer.seen?.headers ?? {}))
   if (status === 200) expect(framings).toHaveLength(1)
 })

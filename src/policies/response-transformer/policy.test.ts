@@ -57,3 +57,15 @@ test.each([
   if (status === 200) expect(answer[2]).toBe(text)
   else expect(answer[2]).not.toContain('x')
 })
+
+test.each([
+  [{}, 502],
+  [{ tooLarge: 'pass' }, 200],
+])('a body that is nested too deeply with %j: %d', async (config, status) => {
+  const text = `{"secret":1,"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`
+  const answer = await answerTo((response) => {
+    response.writeHead(200, { 'content-type': 'application/json' }).end(text)
+  }, config)
+  expect(answer[0]).toBe(status)
+  if (status === 200) expect(answer[2]).toBe(text)
+})

@@ -2,14 +2,15 @@
 import { z } from 'zod'
 import { BodyTooLarge, type Exchange, type Policy, Refusal, unsupported } from '../policy.ts'
 import { mediaType } from '../shared/bearer.ts'
-import { bodyChanges, compileBodyChanges, decoded } from '../shared/body.ts'
+import { bodyChanges, compileBodyChanges, decoded, deepest, tooDeep } from '../shared/body.ts'
+import { nestedDeeper } from '../../lib/json/nesting.ts'
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** Bodies that are not a JSON object go on untouched. */
   body: bodyChanges,
   /** Bytes, after decompression. */
   limit: z.int().min(1).default(10_485_760),
-  /** A JSON body beyond the limit: `refuse` answers 502, since a field that must be removed must not slip through; `pass` sends it as it is. */
+  /** A JSON body beyond the limit, or nested deeper than 512 levels: `refuse` answers 502, since a field that must be removed must not slip through; `pass` sends it as it is. */
   tooLarge: z.enum(['refuse', 'pass']).default('refuse'),
 })
 export type Config = z.infer<typeof config>
@@ -56,14 +57,16 @@ function mayBeJson(contentType: string | undefined): boolean {
   return type === '' || type === 'application/json' || type === 'text/json' || type.endsWith('+json')
 }
 
+/** A Refusal where it is nested too deeply to be changed. */
 function objectIn(bytes: Buffer): Record<string, unknown> | undefined {
+  let value: unknown
   try {
-    const value: unknown = JSON.parse(bytes.toString('utf8'))
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : undefined
+    value = JSON.parse(bytes.toString('utf8'))
   } catch (error) {
     if (error instanceof SyntaxError) return undefined
     throw error
   }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  if (bytes.length > deepest && nestedDeeper(value, deepest)) throw new Refusal(502, tooDeep)
+  return value as Record<string, unknown>
 }

@@ -2,6 +2,7 @@
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip, inflate } from 'node:zlib'
 import { z } from 'zod'
+import { nestedDeeper } from '../../lib/json/nesting.ts'
 import { type CompileContext, type Exchange, parsedBody, Refusal } from '../policy.ts'
 import { bodyValue } from './schema.ts'
 import { compileBodyValue } from './value.ts'
@@ -60,7 +61,11 @@ const decoders: Readonly<Record<string, Decoder>> = {
   br: promisify<Buffer, { maxOutputLength: number }, Buffer>(brotliDecompress),
 }
 
-/** JSON that is an object or an array, as a Refusal with 400 asks for; '' is an empty object. */
+/** Nobody means more levels than these; whoever walks over a body calls itself for each. */
+export const deepest = 512
+export const tooDeep = `the body is JSON, but nested deeper than ${deepest} levels`
+
+/** JSON that is an object or an array of at most 512 levels, else a Refusal with 400; '' is an empty object. */
 export function readJson(text: string): Fields | readonly unknown[] {
   if (text.trim() === '') return {}
   let value: unknown
@@ -70,5 +75,6 @@ export function readJson(text: string): Fields | readonly unknown[] {
     throw new Refusal(400, `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`)
   }
   if (typeof value !== 'object' || value === null) throw new Refusal(400, 'the body is JSON, but no object')
+  if (text.length > deepest && nestedDeeper(value, deepest)) throw new Refusal(400, tooDeep)
   return value as Fields | readonly unknown[]
 }

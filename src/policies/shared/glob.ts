@@ -1,9 +1,10 @@
 /** A glob as minimatch reads it, over texts without '/' → a test. Pure. */
+import { compilePattern } from '../../lib/regexp/pattern.ts'
 
 /**
  * `*` any characters but '/', `?` one, `[a-z]` and `[!a-z]`, `{a,b}` and `{1..3}`, `@(a|b)` with `?`, `*`, `+` before it as well,
  * `!` at the front for the contrary, `\` before a sign that stands for itself. Exact in case. A wildcard at the front takes
- * neither a dot nor nothing; a glob that begins with '#' matches nothing.
+ * neither a dot nor nothing; a glob that begins with '#' matches nothing. Throws for one that a stranger could make run for ever.
  */
 export function compileGlob(glob: string): (text: string) => boolean {
   if (glob.startsWith('#')) return () => false
@@ -15,9 +16,11 @@ export function compileGlob(glob: string): (text: string) => boolean {
   }
   if (pattern === '') return (text) => (text === '') !== contrary
   const sources = expandBraces(pattern).map(sourceOf)
-  const regexp = new RegExp(`^(?:${sources.join('|')})$`)
+  const compiled = compilePattern(`^(?:${sources.join('|')})$`)
+  if (compiled.kind === 'bad') throw new Error(`${JSON.stringify(glob)}: ${compiled.why}`)
   // a longer name is none
-  return (text) => (text.length <= 512 && regexp.test(text)) !== contrary
+  const limit = Math.min(512, compiled.limit)
+  return (text) => (text.length <= limit && compiled.regexp.test(text)) !== contrary
 }
 
 const mostAlternatives = 1000
