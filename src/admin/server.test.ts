@@ -1,5 +1,6 @@
 /** Who may ask the admin API, over real sockets. */
 import { request } from 'node:http'
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import type { Handler } from '../lib/handler.ts'
 import { openAdmin, sendText } from './server.ts'
@@ -49,3 +50,40 @@ test('with a token nobody asks without it', async () => {
 test('outside loopback it does not open without a token', async () => {
   await expect(openAdmin({ address: '0.0.0.0', port: 0, handlers: [] })).rejects.toThrow('without a token')
 })
+
+test('two hosts are refused, of which one would be checked and the other believed', async () => {
+  const admin = await openAdmin({ address: '127.0.0.1', port: 0, handlers: [hello] })
+  for (const hosts of ['Host: localhost\r\nHost: evil.example', 'Host: evil.example\r\nhost: localhost']) {
+    const answer = await talk(admin.url, `GET /hello HTTP/1.1\r\n${hosts}\r\nConnection: close\r\n\r\n`)
+    expect(answer).toMatch(/^HTTP\/1.1 400 /)
+  }
+  await admin.close()
+})
+
+test.each([
+  ['half a head', 'POST /hello HTTP/1.1\r\nHost: loc'],
+  ['half a body', 'POST /hello HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345'],
+])('%s is not waited for without end', async (_what, text) => {
+  const reads: Handler = async (request, response) => {
+    for await (const _piece of request);
+    sendText(response, 200, 'read')
+    return true
+  }
+  const admin = await openAdmin({ address: '127.0.0.1', port: 0, handlers: [reads], requestTimeout: 200 })
+  expect(await talk(admin.url, text)).toMatch(/^HTTP\/1.1 408 /)
+  await admin.close()
+})
+
+/** All that comes until the connection ends. */
+function talk(url: string, text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1')
+    let received = ''
+    socket.on('data', (chunk) => {
+      received += chunk.toString()
+    })
+    socket.on('error', reject)
+    socket.on('close', () => resolve(received))
+    socket.write(text)
+  })
+}

@@ -15,6 +15,8 @@ export interface AdminOptions {
   /** For endpoints that anybody may ask, such as a Pod's readiness: neither token nor loopback is required. */
   readonly open?: true
   readonly handlers: readonly Handler[]
+  /** Until a request is here whole, milliseconds. Default 30 seconds. */
+  readonly requestTimeout?: number
 }
 
 export interface AdminServer {
@@ -32,14 +34,18 @@ export async function openAdmin(options: AdminOptions): Promise<AdminServer> {
   if (!isLoopback(options.address) && options.token === undefined && options.open !== true) {
     throw new Error(`the admin API does not listen on ${options.address} without a token`)
   }
-  const server = createServer((request, response) => {
+  const requestTimeout = options.requestTimeout ?? 30_000
+  const timeouts = {
+    requestTimeout,
+    headersTimeout: Math.min(10_000, requestTimeout),
+    connectionsCheckingInterval: Math.min(2000, requestTimeout / 2),
+  }
+  const server = createServer(timeouts, (request, response) => {
     handle(options, request, response).catch((error: unknown) => {
       if (response.headersSent) response.destroy()
       else sendJson(response, 500, { error: error instanceof Error ? error.message : String(error) })
     })
   })
-  server.headersTimeout = 10_000
-  server.requestTimeout = 60_000
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host: options.address, port: options.port }, () => {
@@ -60,6 +66,10 @@ export async function openAdmin(options: AdminOptions): Promise<AdminServer> {
 }
 
 async function handle(options: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  // one of them would be checked, another one believed
+  if (request.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host').length > 1) {
+    return sendJson(response, 400, { error: 'the request names two hosts' })
+  }
   const refusal = refuse(options, request)
   if (refusal !== undefined) return refusal(response)
   let url: URL
@@ -120,6 +130,27 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
     'Content-Length': Buffer.byteLength(body),
   })
   response.end(body)
+}
+
+/** How long somebody whose request is too large may go on sending it, milliseconds. */
+const LINGER = 2000
+
+/**
+ * An answer to a request that is not read to its end. It is sent at once; the connection ends when the client has sent all,
+ * or after a moment: ended earlier, what is still on its way would wipe out the answer before it is read.
+ */
+export function sendAndEnd(response: ServerResponse, status: number, contentType: string, body: string): void {
+  const request = response.req
+  response.writeHead(status, {
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(body),
+    Connection: 'close',
+  })
+  response.write(body)
+  const timer = setTimeout(() => response.end(), LINGER)
+  request.once('end', () => response.end())
+  request.once('close', () => clearTimeout(timer))
+  request.resume()
 }
 
 export function sendText(

@@ -1,5 +1,6 @@
 /** The Admin API over HTTP, on real consumers and a real file: statuses and texts in both dialects. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -292,5 +293,70 @@ describe('schemas', () => {
     expect(await a('GET', `/schemas/${id}`)).toContain('"default":400')
     expect(await a('GET', '/schemas/policy')).not.toContain('cors')
     expect(await a('GET', '/schemas/none')).toBe('[] [200]')
+  })
+})
+
+describe('bodies that nobody means', () => {
+  /** What comes back, and how long it took for the connection to end. */
+  function talk(...parts: readonly string[]): Promise<string> {
+    return new Promise((resolve) => {
+      const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+      let received = ''
+      socket.on('data', (chunk) => {
+        received += chunk.toString()
+      })
+      socket.on('error', () => undefined)
+      socket.on('close', () => resolve(received))
+      for (const part of parts) socket.write(part)
+    })
+  }
+  const post = (more: string): string =>
+    `POST /users HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n${more}\r\n`
+
+  it('refuses what is nested without end', async () => {
+    const deep = `${'{"a":'.repeat(5000)}1${'}'.repeat(5000)}`
+    for (const path of ['/users', '/scopes', '/apps']) expect(await a('POST', path, deep)).toContain('[400]')
+    for (const path of ['/pipelines/p', '/service-endpoints/b', '/api-endpoints/a']) {
+      expect(await a('PUT', path, deep)).toContain('[400]')
+    }
+    expect(readFileSync(join(folder, 'gateway.config.yml'), 'utf8')).toBe(gatewayText)
+  })
+
+  it('says 413 at once where the length is said, and ends', async () => {
+    const started = performance.now()
+    expect(await talk(post('Content-Length: 500000000\r\n'), '{"a":"xxxx')).toMatch(
+      /^HTTP\/1.1 413 [\s\S]*Connection: close/,
+    )
+    expect(performance.now() - started).toBeLessThan(10_000)
+  })
+
+  it('says 413 to who sends 20 MB in one go and only then reads', async () => {
+    const body = `"${'x'.repeat(20_000_000)}"`
+    expect(await talk(post(`Content-Length: ${body.length}\r\n`), body)).toMatch(/^HTTP\/1.1 413 /)
+    expect(
+      await talk(post('Transfer-Encoding: chunked\r\n'), `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`),
+    ).toMatch(/^HTTP\/1.1 413 /)
+  })
+
+  it('gives the environment away to nobody', async () => {
+    const url = { url: 'http://127.0.0.1/${HOME}' }
+    for (const text of ['${HOME}', '${NOPE:-x}', '$${HOME}']) {
+      expect(await a('PUT', '/service-endpoints/b', { url: `http://127.0.0.1/${text}` })).toMatch(
+        /environment.* \[422\]$/,
+      )
+      expect(await a('PUT', `/service-endpoints/${encodeURIComponent(text)}`, { url: 'http://127.0.0.1' })).toContain(
+        '[422]',
+      )
+      expect(await a('PUT', `/policies/${encodeURIComponent(text)}`)).toContain('[422]')
+    }
+    expect(await a('PUT', '/pipelines/p', { policies: [{ terminate: { action: { message: url.url } } }] })).toContain(
+      '[422]',
+    )
+    expect(readFileSync(join(folder, 'gateway.config.yml'), 'utf8')).toBe(gatewayText)
+    // what JavaScript reads for itself is no placeholder
+    const log = [{ log: { action: { message: '${req.method} ${egContext.run("1")}' } } }]
+    expect(await a('PUT', '/pipelines/q', { apiEndpoints: ['a'], policies: log })).toContain('[422]')
+    expect(await a('PUT', '/policies/log')).toContain('[200]')
+    expect(await a('PUT', '/pipelines/q', { apiEndpoints: ['a'], policies: log })).toContain('[201]')
   })
 })

@@ -2,7 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { ConsumerMistake, type MistakeKind } from '../../consumers/mistake.ts'
 import { InvalidCursor } from '../../consumers/store.ts'
+import { nestedDeeper } from '../../lib/json/nesting.ts'
 import { StoreUnavailable } from '../../policies/services.ts'
+import { sendAndEnd } from '../server.ts'
 
 export interface Answer {
   readonly status: number
@@ -33,8 +35,13 @@ export function send(response: ServerResponse, { status, body }: Answer): void {
     return
   }
   const text = typeof body === 'string' ? body : JSON.stringify(body)
+  const contentType = `${typeof body === 'string' ? 'text/plain' : 'application/json'}; charset=utf-8`
+  if (status === 413) {
+    sendAndEnd(response, status, contentType, text)
+    return
+  }
   response.writeHead(status, {
-    'Content-Type': `${typeof body === 'string' ? 'text/plain' : 'application/json'}; charset=utf-8`,
+    'Content-Type': contentType,
     'Content-Length': Buffer.byteLength(text),
     'X-Content-Type-Options': 'nosniff',
   })
@@ -75,26 +82,38 @@ export type Fields = Readonly<Record<string, unknown>>
 /** JSON that says it is JSON; anything else, and none, is an empty object. */
 export async function bodyOf(request: IncomingMessage): Promise<Fields> {
   const type = (request.headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase()
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length
-    // read on to the end, keeping nothing, so that the answer can be read by who sends too much
-    if (size <= limit) chunks.push(chunk)
-    else if (size > limit * 100) throw new Refusal(413, 'request entity too large')
-  }
-  if (size > limit) throw new Refusal(413, 'request entity too large')
-  if (type !== 'application/json' || size === 0) return {}
+  const bytes = await bytesOf(request)
+  if (type !== 'application/json' || bytes.length === 0) return {}
   let value: unknown
   try {
-    value = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+    value = JSON.parse(bytes.toString('utf8'))
   } catch (error) {
     throw new Complaint(error instanceof Error ? error.message : 'the body is not JSON')
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new Complaint('the body should be a JSON object')
   }
+  if (nestedDeeper(value, deepest)) throw new Refusal(400, `the body is nested deeper than ${deepest} levels`)
   return value as Fields
 }
 
 const limit = 102_400
+/** No configuration is; whoever walks over a body calls itself for each level. */
+const deepest = 100
+
+/** What is too large is refused before it has come: see `send`. */
+function bytesOf(request: IncomingMessage): Promise<Buffer> {
+  const tooLarge = new Refusal(413, 'request entity too large')
+  if (Number(request.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge)
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= limit) chunks.push(chunk)
+      else reject(tooLarge)
+    })
+    request.on('end', () => resolve(Buffer.concat(chunks)))
+    request.on('error', reject)
+  })
+}

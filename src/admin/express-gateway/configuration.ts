@@ -19,7 +19,14 @@ export const configKinds: readonly string[] = [...Object.keys(sections), 'polici
 export function configuration(options: ExpressGatewayAdminOptions) {
   let last: Promise<unknown> = Promise.resolve()
 
-  const change = (edit: Edit): Promise<'created' | 'updated' | 'deleted' | 'unchanged'> => {
+  const change = async (edit: Edit): Promise<'created' | 'updated' | 'deleted' | 'unchanged'> => {
+    const placeholder = placeholderIn(edit)
+    if (placeholder !== undefined) {
+      throw new Refusal(
+        422,
+        `${placeholder} would be read from the environment: that can only be written into the file`,
+      )
+    }
     const mine = last.then(async () => {
       const active = options.configuration()
       if (active === undefined) throw new Refusal(503, 'no configuration is being served')
@@ -82,4 +89,14 @@ export function configuration(options: ExpressGatewayAdminOptions) {
         return undefined
     }
   }
+}
+
+/**
+ * Whoever may change routes may not read the environment: what is written is interpolated when it is read, and could be
+ * asked for again, or sent to a service. JSON has one line, so this finds whatever the printed text could hold.
+ */
+function placeholderIn(edit: Edit): string | undefined {
+  if (edit.kind === 'delete' || edit.kind === 'remove') return undefined
+  const text = JSON.stringify([edit.name, edit.kind === 'set' ? edit.value : undefined])
+  return /\$\{\w+(?::-.*?)?\}/.exec(text)?.[0]
 }
