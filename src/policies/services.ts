@@ -80,8 +80,6 @@ export interface Identities {
  */
 export type Mirror = (exchange: Exchange, backend: string) => void
 
-/** What an authorization server asks of the consumers. All of it may reject with StoreUnavailable. */
-export interface Authorizations {
 /**
  * A request of a policy's own to the backend with that id, while the exchange waits. Resolves with the whole answer, whatever
  * its status; rejects where there is none within the time, or one of more than 1 MiB, and when the client has gone.
@@ -108,6 +106,8 @@ export interface AskReply {
   readonly trailers: readonly (readonly [name: string, value: string])[]
 }
 
+/** What an authorization server asks of the consumers. All of it may reject with StoreUnavailable. */
+export interface Authorizations {
   /** An active application with that id. */
   application(id: string): Promise<ConsumerRecord | undefined>
   /** An active user with that id. */

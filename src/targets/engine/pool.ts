@@ -292,6 +292,7 @@ export class EndpointPool {
   retire(): void {
     this.#retired = true
     this.#sessions?.retire()
+    leaveAsked(this)
     for (const connection of this.idle.splice(0)) connection.destroy()
   }
 
@@ -300,7 +301,6 @@ export class EndpointPool {
       (other) =>
         other !== this &&
         other.endpoint.draining !== true &&
-    leaveAsked(this)
         other.healthy &&
         weightOf(other) > 0 &&
         now >= other.#ejectedUntil,

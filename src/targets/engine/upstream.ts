@@ -75,9 +75,9 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     this.#exchange = exchange
     exchange.outbound = this
     this.#uses++
+    this.#anyByte = false
     this.#interim = 0
     this.#interimBytes = 0
-    this.#anyByte = false
     const timeouts = exchange.plan?.forward.timeouts
     const now = timeouts === undefined && this.#connected ? 0 : clock.now
     if (timeouts?.backendRequest !== undefined && timeouts.backendRequest > 0)
@@ -270,11 +270,11 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
       if (head.status === 101) {
         this.#upgrade(exchange, head.fields, from < length ? bytes.subarray(from, length) : undefined)
         return -1
+      }
       this.#interimBytes += size
       if (++this.#interim > INTERIM_MOST || this.#interimBytes > HEAD_BYTES) {
         this.#fail('bad-answer', 'bad-answer: too-many-interim')
         return -1
-      }
       }
       // 100 was said by us already
       if (head.status !== 100 && exchange.inbound.modern) exchange.inbound.inform(head.status, head.reason, head.fields)
