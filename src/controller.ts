@@ -17,9 +17,11 @@ import { startLoop } from './runtime/loop.ts'
 import { createMetrics } from './runtime/metrics.ts'
 import { createInfrastructure, type Infrastructure } from './sources/gateway-api/apply-infrastructure.ts'
 import { infrastructureOf, type DataPlaneOptions, type Manifest } from './sources/gateway-api/infrastructure.ts'
-import { connectKube, type KubeClient } from './sources/gateway-api/kube.ts'
+import { infrastructureName } from './sources/gateway-api/names.ts'
+import { connectKubernetes, type KubernetesClient } from './lib/kubernetes/client.ts'
+import type { GatewayView } from './sources/gateway-api/gateway.ts'
 import type { ConfigMap, World } from './sources/gateway-api/resources.ts'
-import { createGatewayApi } from './sources/gateway-api/source.ts'
+import { createGatewayApi, electFor, type Leadership } from './sources/gateway-api/source.ts'
 import type { GatewayApiTranslation } from './sources/gateway-api/translate.ts'
 import type { Source } from './sources/source.ts'
 import type { Applied, Target } from './targets/target.ts'
@@ -35,18 +37,33 @@ export async function runController(options: ControllerOptions): Promise<number>
   const events = createEvents({ level: options.logLevel, format: 'json' })
   const metrics = createMetrics()
   const trouble = (message: string): void => events.emit('warn', 'gateway-api/trouble', message)
-  const client = await connectKube(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig })
+  const client = await connectKubernetes(options.kubeconfig)
   const material = await controlMaterial(client, options, trouble)
+  const election = electFor(process.env, client, trouble)
+  const leads = (): boolean => election?.leads() ?? true
+  let wanted: Wanted = { manifests: [], ready: () => 0 }
   const publisher = await openPublisher({
     address: '0.0.0.0',
     port: options.port,
     certificate: material.certificate,
     key: material.key,
     fleetOf: (token) => fleetOfToken(material.secret, token),
+    // who led, and cannot say so while the API server is away, is the best there is
+    welcome: () => leads() || election?.standing() === 'lost',
+    expected: (fleet) => wanted.ready(fleet),
     events,
   })
-  const infrastructure = createInfrastructure({ client, trouble })
-  const gatewayApi = createGatewayApi({ trouble })
+  const infrastructure = createInfrastructure({ client, leads, trouble })
+  const leadership = createLeadership(leads, publisher)
+  election?.onChange((now) => {
+    events.emit('info', 'controller/leadership', now ? 'this controller leads' : 'another controller leads, or none')
+    if (election.standing() === 'follows') publisher.dismiss()
+    if (!now) return
+    void infrastructure.apply(wanted.manifests)
+    void leadership.begin()
+  })
+  if (election === undefined) void leadership.begin()
+  const gatewayApi = createGatewayApi({ trouble, leadership })
   const dataPlanes: DataPlaneOptions = {
     image: options.image,
     args: [
@@ -64,17 +81,17 @@ export async function runController(options: ControllerOptions): Promise<number>
     secretOf: (fleet) => ({ token: issueToken(material.secret, fleet), 'ca.crt': material.ca }),
     healthPort: dataPlaneHealthPort,
   }
-  let wanted: readonly Manifest[] = []
+  const wants = createWants(dataPlanes)
   // what the translation knows of Gateways goes beside the model, to whoever runs their data planes
   const source: Source<unknown, unknown> = {
     ...(gatewayApi as Source<unknown, unknown>),
     translate: (world) => {
       const translation = gatewayApi.translate(world as World) as GatewayApiTranslation
-      wanted = manifestsOf(world as World, translation, dataPlanes)
+      wanted = wants(world as World, translation)
       return translation
     },
   }
-  const target = fleetTarget(publisher, infrastructure, () => wanted)
+  const target = fleetTarget(publisher, infrastructure, () => wanted.manifests)
   const place = {
     kind: 'cluster' as const,
     environment: process.env,
@@ -111,6 +128,7 @@ export async function runController(options: ControllerOptions): Promise<number>
   })
   await loop.stop()
   infrastructure.close()
+  await election?.close()
   await publisher.close()
   await health.close()
   client.close()
@@ -123,21 +141,82 @@ function healthOnly(handler: ReturnType<typeof gantryAdmin>): ReturnType<typeof 
     ['/healthz', '/readyz', '/metrics'].includes(url.pathname) ? handler(request, response, url) : false
 }
 
-function manifestsOf(world: World, translation: GatewayApiTranslation, options: DataPlaneOptions): readonly Manifest[] {
-  const configMaps = new Map(
-    world.objects.ConfigMap.map((each) => [`${each.metadata.namespace}/${each.metadata.name}`, each]),
-  )
-  const classes = new Map(world.objects.GatewayClass.map((each) => [each.metadata.name, each]))
-  return translation.gateways.flatMap((view) => {
-    const { gateway } = view
-    const ofClass = classes.get(gateway.spec.gatewayClassName)?.spec.parametersRef
-    const own = gateway.spec.infrastructure?.parametersRef
-    const parameters = [
-      ofClass === undefined ? undefined : configMaps.get(`${ofClass.namespace ?? ''}/${ofClass.name}`),
-      own === undefined ? undefined : configMaps.get(`${gateway.metadata.namespace}/${own.name}`),
-    ].filter((each): each is ConfigMap => each !== undefined)
-    return gateway.metadata.deletionTimestamp === undefined ? infrastructureOf(view, parameters, options).manifests : []
-  })
+/**
+ * Who begins to lead must not say what the data planes of the one before do not serve yet: they come over to us, and only
+ * then statuses are written.
+ */
+function createLeadership(leads: () => boolean, publisher: Publisher): Leadership & { begin(): Promise<void> } {
+  const listeners: ((leads: boolean) => void)[] = []
+  let ready = false
+  return {
+    leads: () => leads() && ready,
+    onChange: (listener) => void listeners.push(listener),
+    begin: async () => {
+      ready = false
+      await publisher.served()
+      ready = true
+      for (const listener of listeners) listener(leads())
+    },
+  }
+}
+
+interface Wanted {
+  readonly manifests: readonly Manifest[]
+  /** How many data planes of a fleet their Service knows to be ready. */
+  ready(fleet: string): number
+}
+
+/** What all Gateways together ask of the cluster; the same view with the same parameters asks for the same objects (by identity). */
+function createWants(options: DataPlaneOptions): (world: World, translation: GatewayApiTranslation) => Wanted {
+  const known = new WeakMap<
+    GatewayView,
+    { readonly parameters: readonly ConfigMap[]; readonly manifests: readonly Manifest[] }
+  >()
+  const manifestsOf = (view: GatewayView, parameters: readonly ConfigMap[]): readonly Manifest[] => {
+    const before = known.get(view)
+    if (
+      before?.parameters.length === parameters.length &&
+      before.parameters.every((each, at) => each === parameters[at])
+    )
+      return before.manifests
+    const { manifests } = infrastructureOf(view, parameters, options)
+    known.set(view, { parameters, manifests })
+    return manifests
+  }
+  return (world, { gateways }) => {
+    const configMaps = new Map(
+      world.objects.ConfigMap.map((each) => [`${each.metadata.namespace}/${each.metadata.name}`, each]),
+    )
+    const classes = new Map(world.objects.GatewayClass.map((each) => [each.metadata.name, each]))
+    const services = new Map(
+      gateways.map(({ gateway, key }) => [
+        `${gateway.metadata.namespace}/${infrastructureName(gateway.metadata)}`,
+        key,
+      ]),
+    )
+    const ready = new Map<string, number>()
+    for (const { metadata, spec } of world.objects.EndpointSlice) {
+      const fleet = spec.service === undefined ? undefined : services.get(`${metadata.namespace}/${spec.service}`)
+      if (fleet === undefined) continue
+      const family = `${spec.addressType} ${fleet}`
+      ready.set(family, (ready.get(family) ?? 0) + spec.endpoints.filter((each) => each.ready).length)
+    }
+    // a Pod with addresses of both families is one data plane
+    const readyOf = (fleet: string): number =>
+      Math.max(ready.get(`IPv4 ${fleet}`) ?? 0, ready.get(`IPv6 ${fleet}`) ?? 0)
+    const manifests = gateways.flatMap((view) => {
+      const { gateway } = view
+      if (gateway.metadata.deletionTimestamp !== undefined) return []
+      const ofClass = classes.get(gateway.spec.gatewayClassName)?.spec.parametersRef
+      const own = gateway.spec.infrastructure?.parametersRef
+      const parameters = [
+        ofClass === undefined ? undefined : configMaps.get(`${ofClass.namespace ?? ''}/${ofClass.name}`),
+        own === undefined ? undefined : configMaps.get(`${gateway.metadata.namespace}/${own.name}`),
+      ].filter((each): each is ConfigMap => each !== undefined)
+      return manifestsOf(view, parameters)
+    })
+    return { manifests, ready: readyOf }
+  }
 }
 
 /** Ids of listeners begin with `gateway-api/NAMESPACE/GATEWAY/`. */
@@ -151,15 +230,15 @@ function fleetTarget(
   publisher: Publisher,
   infrastructure: Infrastructure,
   wanted: () => readonly Manifest[],
-): Target<{ readonly plan: string; readonly models: ReadonlyMap<string, Model> }> {
+): Target<ReadonlyMap<string, Model>> {
   const split: Splitter = createSplitter(fleetOfListener)
   return {
     name: 'fleet',
-    compile: (plan) => ({ artifact: { plan: plan.id, models: split(plan.model) }, diagnostics: [] }),
-    apply: async ({ plan, models }): Promise<Applied> => {
+    compile: (plan) => ({ artifact: split(plan.model), diagnostics: [] }),
+    apply: async (models): Promise<Applied> => {
       // Pods take seconds to start, and report themselves ready by their own Service: nobody waits for them here
       void infrastructure.apply(wanted())
-      await publisher.publish(plan, models)
+      await publisher.publish(models)
       return { kind: 'applied', diagnostics: [] }
     },
     stop: () => Promise.resolve(),
@@ -178,14 +257,14 @@ const secretName = 'gantry-control'
 
 /** From our Secret; made by the first of us, so that all replicas and restarts speak with one voice. */
 async function controlMaterial(
-  client: KubeClient,
+  client: KubernetesClient,
   options: ControllerOptions,
   trouble: (message: string) => void,
 ): Promise<Material> {
   const collection = `/api/v1/namespaces/${options.namespace}/secrets`
   for (let pause = 200; ; pause = Math.min(pause * 2, 5000)) {
     try {
-      const found = await client.request('GET', `${collection}/${secretName}`)
+      const found = await client.ask({ path: `${collection}/${secretName}` })
       if (found.status === 200) return materialOf((found.body as { data: Readonly<Record<string, string>> }).data)
       if (found.status !== 404) throw new Error(`the API server answered ${found.status}`)
       const host = `${options.service}.${options.namespace}`
@@ -208,7 +287,7 @@ async function controlMaterial(
         metadata: { name: secretName, namespace: options.namespace },
         stringData,
       }
-      const { status } = await client.request('POST', collection, { body })
+      const { status } = await client.ask({ method: 'POST', path: collection, body })
       // another one of us was quicker: its Secret is read in the next round
       if (status >= 300 && status !== 409) throw new Error(`the API server answered ${status}`)
     } catch (error) {

@@ -4,7 +4,7 @@ import { decode, encode, type Delta } from '../model/encode.ts'
 import type { Model } from '../model/model.ts'
 
 /** Bumped when an older side could misread the other. */
-export const protocolVersion = 1
+export const protocolVersion = 2
 
 /** Control plane → data plane. */
 export type Downward =

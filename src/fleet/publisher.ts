@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { WebSocket, WebSocketServer } from 'ws'
 import { difference } from '../model/encode.ts'
 import type { Model } from '../model/model.ts'
+import { planOf, type Plan } from '../pipeline/plan.ts'
 import type { Events } from '../policies/services.ts'
 import { protocolVersion, readUpward, writeMessage } from './messages.ts'
 
@@ -18,8 +19,12 @@ export interface PublisherOptions {
   readonly key: string
   /** Who may connect: the fleet that this token is for; undefined: nobody. */
   fleetOf(token: string): string | undefined
+  /** Are data planes served here? Whoever comes meanwhile is sent away, to ask again soon. Default: always. */
+  welcome?(): boolean
+  /** How many data planes of a fleet are known to serve; those that are not connected are waited for. Default: none. */
+  expected?(fleet: string): number
   readonly events: Events
-  /** How long `publish` waits for those who are connected, milliseconds. Default 5000. */
+  /** How long `publish` waits for those who are behind, milliseconds. Who let it wait so long is not waited for again before it caught up. Default 5000. */
   readonly patience?: number
 }
 
@@ -33,9 +38,13 @@ export interface DataPlane {
 
 export interface Publisher {
   readonly port: number
-  /** Sends what has changed; resolves when every connected data plane of the fleets that changed serves it, or patience ends. */
-  publish(plan: string, models: ReadonlyMap<string, Model>): Promise<void>
+  /** Sends what has changed, and resolves as `served` does. */
+  publish(models: ReadonlyMap<string, Model>): Promise<void>
+  /** Resolves when every data plane, connected or expected, serves what was published, or patience ends; at once where nobody is welcome. */
+  served(): Promise<void>
   dataPlanes(): readonly DataPlane[]
+  /** Sends everybody away, to whoever is there in our place. */
+  dismiss(): void
   close(): Promise<void>
 }
 
@@ -44,33 +53,48 @@ interface Peer {
   readonly fleet: string
   name: string
   readonly connectedAt: number
-  sent: { readonly plan: string; readonly model: Model } | undefined
+  sent: Published | undefined
   applied: string | undefined
   /** The plan that it could not serve; it serves the one before. */
   refused: string | undefined
   alive: boolean
+  /** It let a `publish` wait in vain. */
+  slow: boolean
+}
+
+/** What a fleet should serve. The plan's id says what is in it, so that two of us, and one of us before and after a restart, give the same id to the same. */
+interface Published extends Plan {
+  /** Messages that lead here, by the plan that they start from. */
+  readonly messages: Map<string, string>
 }
 
 const HEARTBEAT = 10_000
 const MOST_WAITING = 64 * 1024 * 1024
 
 export async function openPublisher(options: PublisherOptions): Promise<Publisher> {
+  const { events } = options
+  const welcome = options.welcome ?? ((): boolean => true)
+  const expected = options.expected ?? ((): number => 0)
   const server: Server = createServer({ cert: options.certificate, key: options.key, minVersion: 'TLSv1.2' })
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 1 << 20 })
   const peers = new Set<Peer>()
-  const current = new Map<string, { readonly plan: string; readonly model: Model }>()
+  const current = new Map<string, Published>()
+  /** How many of a fleet were expected in vain. */
+  const givenUp = new Map<string, number>()
   const waiters = new Set<() => void>()
   const wake = (): void => {
     for (const waiter of waiters) waiter()
   }
 
   server.on('upgrade', (request, socket, head) => {
+    const refuse = (status: string): void => {
+      socket.on('error', () => socket.destroy())
+      socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+    }
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1]
     const fleet = token === undefined ? undefined : options.fleetOf(token)
-    if (fleet === undefined) {
-      socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
-      return
-    }
+    if (fleet === undefined) return refuse('401 Unauthorized')
+    if (!welcome()) return refuse('503 Service Unavailable')
     sockets.handleUpgrade(request, socket, head, (webSocket) => greet(webSocket, fleet))
   })
 
@@ -84,19 +108,20 @@ export async function openPublisher(options: PublisherOptions): Promise<Publishe
       applied: undefined,
       refused: undefined,
       alive: true,
+      slow: false,
     }
     socket.on('pong', () => (peer.alive = true))
     socket.on('error', () => socket.terminate())
     socket.on('close', () => {
-      peers.delete(peer)
-      options.events.emit('info', 'fleet/left', `data plane ${peer.name} of ${fleet} has left`)
+      if (!peers.delete(peer)) return
+      events.emit('info', 'fleet/left', `data plane ${peer.name} of ${fleet} has left`)
       wake()
     })
     socket.on('message', (data) => {
       try {
         hear(peer, readUpward((data as Buffer).toString('utf8')))
       } catch (error) {
-        options.events.emit('warn', 'fleet/bad-message', `data plane ${peer.name} of ${fleet}: ${String(error)}`)
+        events.emit('warn', 'fleet/bad-message', `data plane ${peer.name} of ${fleet}: ${String(error)}`)
         socket.close(1008, 'not a message of a data plane')
       }
     })
@@ -111,36 +136,87 @@ export async function openPublisher(options: PublisherOptions): Promise<Publishe
         }
         peer.name = message.name
         peers.add(peer)
-        options.events.emit('info', 'fleet/joined', `data plane ${peer.name} of ${peer.fleet} has joined`)
+        events.emit('info', 'fleet/joined', `data plane ${peer.name} of ${peer.fleet} has joined`)
+        resume(peer, message.plan)
         send(peer)
-        return
+        forgive(peer.fleet)
+        return wake()
       case 'applied':
         peer.applied = message.plan
+        if (peer.applied === peer.sent?.id) peer.slow = false
         return wake()
       case 'refused':
         peer.refused = message.plan
-        options.events.emit(
-          'error',
-          'fleet/refused',
-          `data plane ${peer.name} of ${peer.fleet} refused plan ${message.plan}`,
-          { diagnostics: message.diagnostics },
-        )
+        events.emit('error', 'fleet/refused', `data plane ${peer.name} of ${peer.fleet} refused plan ${message.plan}`, {
+          diagnostics: message.diagnostics,
+        })
         return wake()
     }
   }
 
+  /** Who serves already what it should is told nothing. */
+  function resume(peer: Peer, plan: string | undefined): void {
+    const wanted = current.get(peer.fleet)
+    if (wanted === undefined || plan !== wanted.id) return
+    peer.sent = wanted
+    peer.applied = plan
+  }
+
   function send(peer: Peer): void {
     const wanted = current.get(peer.fleet)
-    if (wanted === undefined || peer.sent?.model === wanted.model) return
+    if (wanted === undefined || peer.sent === wanted) return
     // who does not read is let go: it comes back and gets a snapshot
     if (peer.socket.bufferedAmount > MOST_WAITING) return peer.socket.terminate()
-    const { plan, model } = wanted
-    const message =
-      peer.sent === undefined
-        ? writeMessage({ kind: 'snapshot', plan, model })
-        : writeMessage({ kind: 'delta', from: peer.sent.plan, plan, delta: difference(peer.sent.model, model) })
+    const from = peer.sent
     peer.sent = wanted
+    if (from?.id === wanted.id) return
+    const known = wanted.messages.get(from?.id ?? '')
+    const message = known ?? writeMessage(messageTo(wanted, from))
+    wanted.messages.set(from?.id ?? '', message)
     peer.socket.send(message)
+  }
+
+  const missing = (fleet: string): number => {
+    let count = expected(fleet)
+    for (const peer of peers) if (peer.fleet === fleet) count -= 1
+    return Math.max(0, count)
+  }
+  const forgive = (fleet: string): void => {
+    const count = missing(fleet)
+    if ((givenUp.get(fleet) ?? 0) > count) givenUp.set(fleet, count)
+  }
+  const behind = ({ sent, applied, refused }: Peer): boolean =>
+    sent !== undefined && applied !== sent.id && refused !== sent.id
+  const allServe = (): boolean => {
+    for (const peer of peers) if (!peer.slow && behind(peer)) return false
+    for (const fleet of current.keys()) if (missing(fleet) > (givenUp.get(fleet) ?? 0)) return false
+    return true
+  }
+  /** What is true without them will be said without them. */
+  const giveUp = (): void => {
+    for (const peer of peers) {
+      if (peer.slow || !behind(peer)) continue
+      peer.slow = true
+      events.emit(
+        'warn',
+        'fleet/behind',
+        `data plane ${peer.name} of ${peer.fleet} does not serve plan ${peer.sent?.id ?? ''} yet`,
+      )
+    }
+    for (const fleet of current.keys()) {
+      const count = missing(fleet)
+      if (count > (givenUp.get(fleet) ?? 0))
+        events.emit('warn', 'fleet/missing', `${count} data planes of ${fleet} are ready, but not connected`)
+      givenUp.set(fleet, count)
+    }
+  }
+  const served = async (): Promise<void> => {
+    const until = Date.now() + (options.patience ?? 5000)
+    while (welcome() && !allServe()) {
+      const left = until - Date.now()
+      if (left <= 0) return giveUp()
+      await nextNews(waiters, left)
+    }
   }
 
   const heartbeat = setInterval(() => {
@@ -159,19 +235,29 @@ export async function openPublisher(options: PublisherOptions): Promise<Publishe
 
   return {
     port: (server.address() as AddressInfo).port,
-    publish: async (plan, models) => {
-      for (const [fleet, model] of models) if (current.get(fleet)?.model !== model) current.set(fleet, { plan, model })
-      for (const fleet of current.keys()) if (!models.has(fleet)) current.delete(fleet)
+    publish: async (models) => {
+      for (const [fleet, model] of models) {
+        if (current.get(fleet)?.model !== model) current.set(fleet, { ...planOf(model), messages: new Map() })
+        forgive(fleet)
+      }
+      for (const fleet of current.keys()) {
+        if (models.has(fleet)) continue
+        current.delete(fleet)
+        givenUp.delete(fleet)
+      }
       for (const peer of peers) send(peer)
-      const behind = (): boolean =>
-        [...peers].some(
-          ({ sent, applied, refused }) => sent !== undefined && applied !== sent.plan && refused !== sent.plan,
-        )
-      const until = Date.now() + (options.patience ?? 5000)
-      while (behind() && Date.now() < until) await nextNews(waiters, until - Date.now())
+      // they hold secrets, and are of use to those only who were at the same plan
+      for (const { messages } of current.values()) messages.clear()
+      await served()
     },
+    served,
     dataPlanes: () =>
       [...peers].map(({ fleet, name, applied, connectedAt }) => ({ fleet, name, plan: applied, connectedAt })),
+    dismiss: () => {
+      // restart elsewhere: the standard's word for it
+      for (const peer of peers) peer.socket.close(1012, 'another control plane leads')
+      wake()
+    },
     close: async () => {
       clearInterval(heartbeat)
       for (const peer of peers) peer.socket.terminate()
@@ -182,6 +268,12 @@ export async function openPublisher(options: PublisherOptions): Promise<Publishe
       })
     },
   }
+}
+
+function messageTo(wanted: Published, from: Published | undefined): Parameters<typeof writeMessage>[0] {
+  const { id: plan, model } = wanted
+  if (from === undefined) return { kind: 'snapshot', plan, model }
+  return { kind: 'delta', from: from.id, plan, delta: difference(from.model, model) }
 }
 
 function nextNews(waiters: Set<() => void>, within: number): Promise<void> {

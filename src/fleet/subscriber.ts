@@ -28,15 +28,19 @@ export interface Subscriber {
 }
 
 const SILENCE = 30_000
+const FIRST_PAUSE = 100
+/** Short: a control plane that was restarted waits for us before it tells anybody that something is served. */
+const LONGEST_PAUSE = 2000
 
 export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subscriber {
   const { events, target } = options
   let serving: Plan | undefined
   let socket: WebSocket | undefined
   let stopped = false
-  let pause = 100
+  let pause = FIRST_PAUSE
   let retry: NodeJS.Timeout | undefined
   let silence: NodeJS.Timeout | undefined
+  let work: Promise<void> = Promise.resolve()
   let resolveFirst: () => void
   const first = new Promise<void>((resolve) => {
     resolveFirst = resolve
@@ -59,25 +63,21 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
     const security = options.ca === undefined ? {} : { ca: options.ca }
     const current = new WebSocket(options.url, { headers, ...security, maxPayload: 1 << 30, handshakeTimeout: 5000 })
     socket = current
-    // each connection has a line of its own: what it said before it was lost does not mix with what the next one says
-    let told: { readonly plan: string; readonly model: Model } | undefined
-    let work: Promise<void> = Promise.resolve()
+    // a connection begins with what is served by then: whoever is at the other end may know it and send only what differs
+    let told: Plan | undefined
     const listen = (): void => {
       clearTimeout(silence)
       silence = setTimeout(() => current.terminate(), SILENCE)
     }
     current.on('open', () => {
-      pause = 100
+      pause = FIRST_PAUSE
       listen()
-      current.send(
-        writeMessage({
-          kind: 'hello',
-          version: protocolVersion,
-          fleet: options.fleet,
-          name: options.name,
-          plan: serving?.id,
-        }),
-      )
+      // what an earlier connection said last is being applied still
+      work = work.then(() => {
+        told = serving
+        const { fleet, name } = options
+        say(current, { kind: 'hello', version: protocolVersion, fleet, name, plan: serving?.id })
+      })
     })
     current.on('ping', listen)
     current.on('message', (data) => {
@@ -85,14 +85,15 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
       let message: Downward
       try {
         message = readDownward((data as Buffer).toString('utf8'))
-        told = { plan: message.plan, model: modelOf(message, told) }
+        told = { id: message.plan, model: modelOf(message, told) }
       } catch (error) {
         events.emit('error', 'fleet/bad-message', `the control plane said what cannot be understood: ${String(error)}`)
         current.terminate()
         return
       }
-      const plan: Plan = { id: told.plan, model: told.model }
-      work = work.then(() => serve(plan, current))
+      const plan = told
+      // one that was overtaken while it waited is not served for the moment that it would last
+      work = work.then(() => (plan === told ? serve(plan, current) : undefined))
     })
     current.on('error', (error) =>
       events.emit('warn', 'fleet/connection', `the control plane at ${options.url}: ${error.message}`),
@@ -101,36 +102,42 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
       clearTimeout(silence)
       if (stopped) return
       retry = setTimeout(connect, pause * (0.5 + Math.random()))
-      pause = Math.min(pause * 2, 5000)
+      pause = Math.min(pause * 2, LONGEST_PAUSE)
     })
   }
 
   /** What is served stays when the next cannot be. */
   async function serve(plan: Plan, current: WebSocket): Promise<void> {
-    const say = (message: Parameters<typeof writeMessage>[0]): void => {
-      if (current.readyState === WebSocket.OPEN) current.send(writeMessage(message))
-    }
     try {
       const compilation = target.compile(plan)
       const applied = await target.apply(compilation.artifact)
-      if (applied.kind === 'refused') return say({ kind: 'refused', plan: plan.id, diagnostics: applied.diagnostics })
+      if (applied.kind === 'refused')
+        return say(current, { kind: 'refused', plan: plan.id, diagnostics: applied.diagnostics })
       serving = plan
       resolveFirst()
-      say({ kind: 'applied', plan: plan.id })
+      say(current, { kind: 'applied', plan: plan.id })
     } catch (error) {
       const message = `plan ${plan.id} cannot be served: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
       events.emit('error', 'fleet/internal', message)
-      say({ kind: 'refused', plan: plan.id, diagnostics: [{ code: 'fleet/internal', severity: 'error', message }] })
+      say(current, {
+        kind: 'refused',
+        plan: plan.id,
+        diagnostics: [{ code: 'fleet/internal', severity: 'error', message }],
+      })
     }
   }
 }
 
-function modelOf(message: Downward, told: { readonly plan: string; readonly model: Model } | undefined): Model {
+function say(socket: WebSocket, message: Parameters<typeof writeMessage>[0]): void {
+  if (socket.readyState === WebSocket.OPEN) socket.send(writeMessage(message))
+}
+
+function modelOf(message: Downward, told: Plan | undefined): Model {
   switch (message.kind) {
     case 'snapshot':
       return message.model
     case 'delta':
-      if (told === undefined || told.plan !== message.from)
+      if (told === undefined || told.id !== message.from)
         throw new Error(`a change of plan ${message.from}, which is not the one here`)
       return applyDelta(told.model, message.delta)
   }

@@ -33,11 +33,23 @@ test('one new member among many is a delta of one, and the others stay the same 
   const before = modelOf(many)
   const after = modelOf([...many.slice(0, 500), backend('new'), ...many.slice(500)])
   const delta = difference(before, after)
-  expect(delta).toEqual({ backends: { at: 500, remove: 0, insert: [backend('new')] } })
+  expect(delta).toEqual({
+    backends: [{ from: 0, count: 500 }, { insert: [backend('new')] }, { from: 500, count: 500 }],
+  })
   expect(applyDelta(before, delta).backends[999]).toBe(many[998])
   expect(difference(before, before)).toEqual({})
 })
 
+test('changes far from one another send only themselves', () => {
+  const many = Array.from({ length: 1000 }, (_, index) => backend(String(index)))
+  const changed = [backend('first'), ...many.slice(1, 999), backend('last')]
+  const delta = difference(modelOf(many), modelOf(changed))
+  expect(delta).toEqual({
+    backends: [{ insert: [backend('first')] }, { from: 1, count: 998 }, { insert: [backend('last')] }],
+  })
+  expect(applyDelta(modelOf(many), delta).backends[500]).toBe(many[500])
+})
+
 test('a delta of another model is refused', () => {
-  expect(() => applyDelta(emptyModel, { backends: { at: 3, remove: 1, insert: [] } })).toThrow(RangeError)
+  expect(() => applyDelta(emptyModel, { backends: [{ from: 3, count: 1 }] })).toThrow(RangeError)
 })

@@ -1,4 +1,4 @@
-/** Kubeconfig → requests to a Kubernetes API server. Effect; knows no kinds. */
+/** Kubeconfig or the cluster around us → requests to its API server. Effect; knows no kinds. Credentials are those of the official client. */
 import { existsSync } from 'node:fs'
 import http, { type ClientRequest, type IncomingMessage } from 'node:http'
 import https from 'node:https'
@@ -6,15 +6,23 @@ import https from 'node:https'
 /** What the server answered where it was not good; `status` 0: no answer at all. */
 export class KubernetesError extends Error {
   readonly status: number
+  /** Seconds that the server asks us to stay away. */
+  readonly retryAfter: number | undefined
 
-  constructor(status: number, message: string, options?: { cause?: unknown }) {
+  constructor(
+    status: number,
+    message: string,
+    { retryAfter, ...options }: { cause?: unknown; retryAfter?: number } = {},
+  ) {
     super(message, options)
     this.name = 'KubernetesError'
     this.status = status
+    this.retryAfter = retryAfter
   }
 }
 
 export interface KubernetesRequest {
+  /** Default GET. */
   readonly method?: string
   /** With its query: `/api/v1/pods?limit=500`. */
   readonly path: string
@@ -24,17 +32,31 @@ export interface KubernetesRequest {
   readonly signal?: AbortSignal
 }
 
+export interface Reply {
+  readonly status: number
+  /** JSON; undefined where it is none. */
+  readonly body: unknown
+  /** Seconds that the server asks us to stay away. */
+  readonly retryAfter?: number
+}
+
 export interface KubernetesClient {
   /** `https://…`, for messages. */
   readonly server: string
-  /** The answer's JSON; rejects with a KubernetesError. Answers within 30 s, or is given up. */
+  /** Resolves with an answer of any status; rejects with a KubernetesError of status 0 where none came within 10 s. */
+  ask(request: KubernetesRequest): Promise<Reply>
+  /** The JSON of a good answer; rejects with a KubernetesError for every other one. */
   request(request: KubernetesRequest): Promise<unknown>
-  /** Lines of a watch. Rejects with a KubernetesError; a silence of `silenceMs` ends it the same way. */
-  lines(request: KubernetesRequest, silenceMs: number): AsyncGenerator<string>
+  /** Events of a watch; ends with the answer. Rejects with a KubernetesError, also after a silence of two minutes. */
+  watch(path: string, signal: AbortSignal): AsyncGenerator<unknown>
   close(): void
 }
 
 const TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token'
+/** An answer must begin, and go on, within this time, milliseconds: a frozen server is no server. */
+const ANSWER = 10_000
+/** A watch that says nothing for so long is broken: the server sends a bookmark about every minute. */
+const SILENCE = 120_000
 
 /** Does this process run in a Pod with a service account? */
 export function isInCluster(tokenFile = TOKEN): boolean {
@@ -56,10 +78,9 @@ export async function connectKubernetes(kubeconfig?: string): Promise<Kubernetes
   if (cluster === null) throw new KubernetesError(0, 'the kubeconfig names no current cluster')
   const base = new URL(cluster.server)
   const wire = base.protocol === 'http:' ? http : https
-  // watches hold a connection each; requests share a few
-  const agent = new wire.Agent({ keepAlive: true, maxSockets: 16 })
+  const agent = new wire.Agent({ keepAlive: true })
 
-  const open = async (request: KubernetesRequest, own: boolean): Promise<IncomingMessage> => {
+  const open = async (request: KubernetesRequest): Promise<IncomingMessage> => {
     const options: https.RequestOptions = {
       method: request.method ?? 'GET',
       host: base.hostname,
@@ -69,7 +90,8 @@ export async function connectKubernetes(kubeconfig?: string): Promise<Kubernetes
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     }
     await config.applyToHTTPSOptions(options)
-    options.agent = own ? new wire.Agent({ ...agentOptions(options), keepAlive: false }) : agent
+    // certificates stand in the options of each request; the official client's agent would be a new one each time
+    options.agent = agent
     const text = request.body === undefined ? undefined : JSON.stringify(request.body)
     if (text !== undefined) {
       const headers = options.headers as Record<string, string>
@@ -77,42 +99,54 @@ export async function connectKubernetes(kubeconfig?: string): Promise<Kubernetes
       headers['Content-Length'] = String(Buffer.byteLength(text))
     }
     return await new Promise<IncomingMessage>((resolve, reject) => {
-      const sent: ClientRequest = wire.request(options, resolve)
-      sent.on('error', (cause) => reject(new KubernetesError(0, `${base.host}: ${cause.message}`, { cause })))
-      // without an answer in this time it is given up; a watch answers at once with its head
-      sent.setTimeout(30_000, () => sent.destroy(new Error('no answer within 30 s')))
+      const sent: ClientRequest = wire.request(options)
+      const timer = setTimeout(() => sent.destroy(new Error(`no answer within ${ANSWER / 1000} s`)), ANSWER)
+      sent.on('response', (answer) => {
+        clearTimeout(timer)
+        resolve(answer)
+      })
+      sent.on('error', (cause) => {
+        clearTimeout(timer)
+        reject(new KubernetesError(0, `${base.host}: ${cause.message}`, { cause }))
+      })
       sent.end(text)
     })
   }
 
+  const ask = async (request: KubernetesRequest): Promise<Reply> => {
+    const answer = await open(request)
+    answer.setTimeout(ANSWER, () => answer.destroy(new Error('the answer stopped halfway')))
+    const body = parse(await textOf(answer))
+    return { status: answer.statusCode ?? 0, body, ...retryAfterOf(answer) }
+  }
+
   return {
     server: base.href,
+    ask,
     async request(request) {
-      const answer = await open(request, false)
-      const text = await textOf(answer)
-      const status = answer.statusCode ?? 0
-      if (status < 200 || status > 299) throw new KubernetesError(status, messageOf(status, text))
-      try {
-        return JSON.parse(text) as unknown
-      } catch (cause) {
-        throw new KubernetesError(status, 'the API server answered with something that is no JSON', { cause })
-      }
+      const reply = await ask(request)
+      if (reply.status < 200 || reply.status > 299) throw refusal(reply)
+      if (reply.body === undefined)
+        throw new KubernetesError(reply.status, 'the API server answered with something that is no JSON')
+      return reply.body
     },
-    async *lines(request, silenceMs) {
-      const answer = await open(request, true)
-      const status = answer.statusCode ?? 0
-      if (status !== 200) throw new KubernetesError(status, messageOf(status, await textOf(answer)))
-      answer.socket.setTimeout(silenceMs, () => answer.destroy(new Error(`silent for ${silenceMs} ms`)))
+    async *watch(path, signal) {
+      const answer = await open({ path, signal })
+      if (answer.statusCode !== 200) {
+        const body = parse(await textOf(answer))
+        throw refusal({ status: answer.statusCode ?? 0, body, ...retryAfterOf(answer) })
+      }
+      answer.setTimeout(SILENCE, () => answer.destroy(new Error(`silent for ${SILENCE / 1000} s`)))
+      answer.setEncoding('utf8')
       let rest = ''
       try {
-        answer.setEncoding('utf8')
         for await (const chunk of answer) {
-          const parts = (rest + String(chunk)).split('\n')
-          rest = parts.pop() ?? ''
-          for (const line of parts) if (line !== '') yield line
+          const lines = (rest + String(chunk)).split('\n')
+          rest = lines.pop() ?? ''
+          for (const line of lines) if (line !== '') yield JSON.parse(line)
         }
       } catch (cause) {
-        throw new KubernetesError(0, cause instanceof Error ? cause.message : String(cause), { cause })
+        throw cause instanceof KubernetesError ? cause : new KubernetesError(0, messageOfError(cause), { cause })
       } finally {
         answer.destroy()
       }
@@ -121,18 +155,20 @@ export async function connectKubernetes(kubeconfig?: string): Promise<Kubernetes
   }
 }
 
-/** TLS settings stand in the options of a request, and are read again by an agent of its own. */
-function agentOptions({
-  ca,
-  cert,
-  key,
-  pfx,
-  passphrase,
-  rejectUnauthorized,
-  servername,
-}: https.RequestOptions): https.AgentOptions {
-  const given = { ca, cert, key, pfx, passphrase, rejectUnauthorized, servername }
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+/** An answer that is not good, as an error; a Status object says it in words. */
+export function refusal({ status, body, retryAfter }: Reply): KubernetesError {
+  const message = (body as { message?: unknown } | null | undefined)?.message
+  return new KubernetesError(
+    status,
+    typeof message === 'string' ? message : `the API server answered ${status}`,
+    retryAfter === undefined ? {} : { retryAfter },
+  )
+}
+
+function retryAfterOf(answer: IncomingMessage): { readonly retryAfter?: number } {
+  const header = answer.headers['retry-after']
+  const seconds = header === undefined ? Number.NaN : Number(header)
+  return Number.isFinite(seconds) && seconds >= 0 ? { retryAfter: seconds } : {}
 }
 
 async function textOf(answer: IncomingMessage): Promise<string> {
@@ -140,18 +176,20 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   try {
     for await (const chunk of answer) chunks.push(chunk as Buffer)
   } catch (cause) {
-    throw new KubernetesError(0, cause instanceof Error ? cause.message : String(cause), { cause })
+    throw new KubernetesError(0, messageOfError(cause), { cause })
   }
   return Buffer.concat(chunks).toString('utf8')
 }
 
-/** A Status object says it in words. */
-function messageOf(status: number, text: string): string {
+function parse(text: string): unknown {
   try {
-    const { message } = JSON.parse(text) as { message?: unknown }
-    if (typeof message === 'string') return message
+    return JSON.parse(text) as unknown
   } catch {
     // a proxy in between speaks HTML: its status says enough
+    return undefined
   }
-  return `the API server answered ${status}`
+}
+
+function messageOfError(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -1,10 +1,12 @@
 /** Manifests of all Gateways → the cluster. Effect: server-side apply under one field manager, again only after a change. */
 import type { Manifest } from './infrastructure.ts'
-import type { KubeClient } from './kube.ts'
+import type { KubernetesClient } from '../../lib/kubernetes/client.ts'
 import { managedByLabel } from './names.ts'
 
 export interface InfrastructureOptions {
-  readonly client: KubeClient
+  readonly client: KubernetesClient
+  /** Only the leader writes; who begins to lead calls `apply`. Default: always. */
+  leads?(): boolean
   trouble(message: string): void
 }
 
@@ -15,20 +17,29 @@ export interface Infrastructure {
   close(): void
 }
 
-export function createInfrastructure({ client, trouble }: InfrastructureOptions): Infrastructure {
-  const known = new Map<string, { readonly text: string; readonly manifest: Manifest }>()
+interface Applied {
+  readonly text: string
+  readonly manifest: Manifest
+}
+
+/** So many requests are under way at once. */
+const AT_ONCE = 8
+
+export function createInfrastructure({ client, trouble, leads }: InfrastructureOptions): Infrastructure {
+  let known = new Map<string, Applied>()
   let adopted = false
   let wantedNow: readonly Manifest[] = []
   let running: Promise<void> | undefined
   let retry: NodeJS.Timeout | undefined
   let closed = false
+  const idle = (): boolean => closed || leads?.() === false
 
   const round = async (): Promise<void> => {
     const wanted = wantedNow
     let failed = false
     const attempt = async (what: string, work: () => Promise<void>): Promise<void> => {
       try {
-        await work()
+        if (!idle()) await work()
       } catch (error) {
         failed = true
         trouble(`${what}: ${error instanceof Error ? error.message : String(error)}`)
@@ -36,33 +47,56 @@ export function createInfrastructure({ client, trouble }: InfrastructureOptions)
     }
     if (!adopted) {
       await attempt('Services of ours', async () => {
-        await adopt(client, known)
+        known = await adopt(client)
         adopted = true
       })
     }
-    const keys = new Set(wanted.map(keyOf))
+    const keys = new Set<string>()
+    const work: (() => Promise<void>)[] = []
     for (const manifest of wanted) {
+      const key = keyOf(manifest)
+      keys.add(key)
+      const before = known.get(key)
+      if (before?.manifest === manifest) continue
       const text = JSON.stringify(manifest)
-      if (known.get(keyOf(manifest))?.text === text) continue
-      await attempt(keyOf(manifest), async () => {
-        await put(client, manifest)
-        known.set(keyOf(manifest), { text, manifest })
-      })
+      if (before?.text === text) {
+        known.set(key, { text, manifest })
+        continue
+      }
+      work.push(() =>
+        attempt(key, async () => {
+          await put(client, manifest)
+          known.set(key, { text, manifest })
+        }),
+      )
     }
-    for (const [key, { manifest }] of known) {
+    // before it is known what an earlier run of ours made, nothing can be too much
+    for (const [key, { manifest }] of adopted ? known : []) {
       if (keys.has(key)) continue
-      await attempt(key, async () => {
-        await remove(client, manifest)
-        known.delete(key)
-      })
+      work.push(() =>
+        attempt(key, async () => {
+          await remove(client, manifest)
+          known.delete(key)
+        }),
+      )
     }
-    if (failed && !closed) retry ??= setTimeout(() => ((retry = undefined), void run()), 1000)
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, async () => {
+        for (let next = work.shift(); next !== undefined; next = work.shift()) await next()
+      }),
+    )
+    if (failed && !idle()) retry ??= setTimeout(() => ((retry = undefined), void run()), 1000)
   }
 
   /** One round at a time; the latest wish counts. */
   const run = async (): Promise<void> => {
     while (running !== undefined) await running
-    if (closed) return
+    if (idle()) {
+      // whoever leads now may change what stands there: it is looked at again when it is our turn
+      adopted = false
+      known.clear()
+      return
+    }
     running = round().finally(() => (running = undefined))
     await running
   }
@@ -96,9 +130,11 @@ function pathOf(manifest: Manifest): string {
   return `${place.replace('NS', manifest.metadata.namespace)}/${manifest.metadata.name}`
 }
 
-async function put(client: KubeClient, manifest: Manifest): Promise<void> {
+async function put(client: KubernetesClient, manifest: Manifest): Promise<void> {
   const path = `${pathOf(manifest)}?fieldManager=gantry&force=true`
-  const { status, body } = await client.request('PATCH', path, {
+  const { status, body } = await client.ask({
+    method: 'PATCH',
+    path,
     body: manifest,
     contentType: 'application/apply-patch+yaml',
   })
@@ -109,28 +145,24 @@ async function put(client: KubeClient, manifest: Manifest): Promise<void> {
 }
 
 /** What a Gateway owned goes with it; this is for what one that stays no longer asks for. */
-async function remove(client: KubeClient, manifest: Manifest): Promise<void> {
-  const { status } = await client.request('DELETE', pathOf(manifest))
+async function remove(client: KubernetesClient, manifest: Manifest): Promise<void> {
+  const { status } = await client.ask({ method: 'DELETE', path: pathOf(manifest) })
   if (status >= 300 && status !== 404) throw new Error(`the API server answered ${status}`)
 }
 
 /** Services and Deployments that an earlier run of ours made: wanted ones are compared, the others removed. */
-async function adopt(
-  client: KubeClient,
-  known: Map<string, { readonly text: string; readonly manifest: Manifest }>,
-): Promise<void> {
+async function adopt(client: KubernetesClient): Promise<Map<string, Applied>> {
+  const found = new Map<string, Applied>()
   for (const [kind, path] of [
     ['Service', '/api/v1/services'],
     ['Deployment', '/apis/apps/v1/deployments'],
   ] as const) {
-    const { status, body } = await client.request(
-      'GET',
-      `${path}?labelSelector=${encodeURIComponent(`${managedByLabel}=gantry`)}`,
-    )
-    if (status !== 200) throw new Error(`the API server answered ${status}`)
+    const selector = encodeURIComponent(`${managedByLabel}=gantry`)
+    const body = await client.request({ path: `${path}?labelSelector=${selector}` })
     for (const item of (body as { items: readonly Manifest[] }).items) {
       const manifest = { ...item, kind }
-      if (manifest.metadata.ownerReferences !== undefined) known.set(keyOf(manifest), { text: '', manifest })
+      if (manifest.metadata.ownerReferences !== undefined) found.set(keyOf(manifest), { text: '', manifest })
     }
   }
+  return found
 }

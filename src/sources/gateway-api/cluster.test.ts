@@ -5,8 +5,8 @@ import type { Front } from '../../../conformance/faults.ts'
 import { startApiServer, whyNoApiServer } from '../../../conformance/lab.ts'
 import type { ApiServer } from '../../../conformance/lab.ts'
 import { runsFor } from '../../../conformance/loud.ts'
-import { connectKube } from './kube.ts'
-import type { KubeClient } from './kube.ts'
+import { connectKubernetes } from '../../lib/kubernetes/client.ts'
+import type { KubernetesClient } from '../../lib/kubernetes/client.ts'
 import { elect } from './lease.ts'
 import { createClusterReader } from './read-cluster.ts'
 import { controllerName } from './read-files.ts'
@@ -55,7 +55,7 @@ interface Running {
 
 /** The loop of the runtime, as short as it can be. */
 async function run(kubeconfig: string): Promise<Running> {
-  const client = await connectKube({ kubeconfig })
+  const client = await connectKubernetes(kubeconfig)
   const abort = new AbortController()
   const troubles: string[] = []
   const trouble = (message: string): void => void troubles.push(message)
@@ -91,14 +91,14 @@ describe.runIf(runsFor('the Gateway API source in a cluster', whyNoApiServer({ c
   () => {
     let server: ApiServer
     let front: Front
-    let client: KubeClient
+    let client: KubernetesClient
     let running: Running
     const routes = '/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes'
     const gateway = '/apis/gateway.networking.k8s.io/v1/namespaces/default/gateways/web'
     const statusOf = async (path: string): Promise<Record<string, never>> =>
-      ((await client.request('GET', path)).body as { status: Record<string, never> }).status
+      ((await client.ask({ path })).body as { status: Record<string, never> }).status
     const patch = async (path: string, body: unknown): Promise<void> => {
-      const { status } = await client.request('PATCH', path, { body, contentType: 'application/merge-patch+json' })
+      const { status } = await client.ask({ method: 'PATCH', path, body, contentType: 'application/merge-patch+json' })
       expect(status).toBe(200)
     }
     const eventually = <Value>(look: () => Promise<Value> | Value): Promise<Value> =>
@@ -107,7 +107,7 @@ describe.runIf(runsFor('the Gateway API source in a cluster', whyNoApiServer({ c
     beforeAll(async () => {
       server = await startApiServer({ crds: 'standard', controllers: false })
       front = await startFront(server)
-      client = await connectKube({ kubeconfig: server.kubeconfig })
+      client = await connectKubernetes(server.kubeconfig)
       await server.kubectl(['apply', '-f', '-'], base)
       running = await run(front.kubeconfig)
     }, 90_000)
@@ -206,7 +206,7 @@ describe.runIf(runsFor('the Gateway API source in a cluster', whyNoApiServer({ c
       )
       await patch(`${routes}/shop`, { spec: { hostnames: [`h${status}.example.com`] } })
       const { generation } = (
-        (await client.request('GET', `${routes}/shop`)).body as { metadata: { generation: number } }
+        (await client.ask({ path: `${routes}/shop` })).body as { metadata: { generation: number } }
       ).metadata
       await eventually(async () => {
         const route = (await statusOf(`${routes}/shop`)) as unknown as {
@@ -227,7 +227,9 @@ describe.runIf(runsFor('the Gateway API source in a cluster', whyNoApiServer({ c
       await server.restart({ history: 'lost' })
       const spec = { parentRefs: [{ name: 'web' }], rules: [{ backendRefs: [{ name: 'absent', port: 80 }] }] }
       await eventually(async () => {
-        const { status } = await client.request('POST', routes, {
+        const { status } = await client.ask({
+          method: 'POST',
+          path: routes,
           body: { apiVersion: 'gateway.networking.k8s.io/v1', kind: 'HTTPRoute', metadata: { name: 'late' }, spec },
         })
         expect([201, 409]).toContain(status)

@@ -1,9 +1,9 @@
 /** One of several controllers leads, by a Lease of the coordination API. Effect. (coordination.k8s.io/v1, as client-go elects.) */
-import type { KubeClient } from './kube.ts'
-import { sleep } from './reflect.ts'
+import { type KubernetesClient, refusal, type Reply } from '../../lib/kubernetes/client.ts'
+import { sleep } from '../../lib/kubernetes/reflect.ts'
 
 export interface LeaseOptions {
-  readonly client: KubeClient
+  readonly client: KubernetesClient
   readonly namespace: string
   readonly name: string
   /** Who we are: the name of the Pod. */
@@ -15,8 +15,12 @@ export interface LeaseOptions {
   trouble(message: string): void
 }
 
+/** `lost`: we led, and could not say so in time; nobody else is known to lead. */
+export type Standing = 'unknown' | 'leads' | 'lost' | 'follows'
+
 export interface Election {
   leads(): boolean
+  standing(): Standing
   onChange(listener: (leads: boolean) => void): void
   /** Gives the lease back, so that the next one need not wait for it to end. */
   close(): Promise<void>
@@ -44,17 +48,21 @@ export function elect(options: LeaseOptions): Election {
   /** Clocks differ between machines, so a lease ends by our own clock, counted from when we saw it change. */
   let seen: { readonly version: string; readonly at: number } | undefined
   let renewed = 0
-  let leading = false
+  let standing = 'unknown' as Standing
+  let ends: NodeJS.Timeout | undefined
 
-  const set = (value: boolean): void => {
-    if (value === leading) return
-    leading = value
-    for (const listener of listeners) listener(value)
+  const set = (next: Standing): void => {
+    const before = standing
+    standing = next
+    if ((before === 'leads') === (next === 'leads') && before !== 'unknown') return
+    for (const listener of listeners) listener(next === 'leads')
   }
   const now = (): string => new Date().toISOString().replace(/Z$/, '000Z')
-  const record = (old: LeaseObject | undefined, holder: string): LeaseObject => {
+  const record = (old: LeaseObject | undefined, holder: string): object => {
     const same = old?.spec?.holderIdentity === identity
     return {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
       metadata: {
         name: options.name,
         namespace: options.namespace,
@@ -69,26 +77,33 @@ export function elect(options: LeaseOptions): Election {
       },
     }
   }
+  const write = (old: LeaseObject | undefined, holder: string, signal?: AbortSignal): Promise<Reply> =>
+    client.ask({
+      ...(old === undefined ? { method: 'POST', path: collection } : { method: 'PUT', path }),
+      body: record(old, holder),
+      ...(signal === undefined ? {} : { signal }),
+    })
 
   const attempt = async (): Promise<void> => {
     const started = Date.now()
-    const { status, body } = await client.request('GET', path, { signal: abort.signal })
-    if (status !== 200 && status !== 404) throw new Error(`status ${status}`)
-    const old = status === 404 ? undefined : (body as LeaseObject)
+    const found = await client.ask({ path, signal: abort.signal })
+    if (found.status !== 200 && found.status !== 404) throw refusal(found)
+    const old = found.status === 404 ? undefined : (found.body as LeaseObject)
     const version = old?.metadata.resourceVersion ?? ''
     if (seen?.version !== version) seen = { version, at: Date.now() }
     const holder = old?.spec?.holderIdentity ?? ''
-    const ends = seen.at + (old?.spec?.leaseDurationSeconds ?? 0) * 1000
-    if (holder !== identity && holder !== '' && Date.now() < ends) return set(false)
-    const given = { ...record(old, identity), apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' }
-    const reply = await (old === undefined
-      ? client.request('POST', collection, { body: given, signal: abort.signal })
-      : client.request('PUT', path, { body: given, signal: abort.signal }))
+    const until = seen.at + (old?.spec?.leaseDurationSeconds ?? 0) * 1000
+    if (holder !== identity && holder !== '' && Date.now() < until) return set('follows')
+    const reply = await write(old, identity, abort.signal)
     if (reply.status === 200 || reply.status === 201) {
       renewed = started
-      set(true)
-    } else if (reply.status === 409) set(false)
-    else throw new Error(`status ${reply.status}`)
+      clearTimeout(ends)
+      // who could not beat in time no longer leads, whether the server could be told or not
+      ends = setTimeout(() => set('lost'), started + duration - Date.now())
+      ends.unref()
+      set('leads')
+    } else if (reply.status === 409) set('follows')
+    else throw refusal(reply)
   }
 
   const loop = (async () => {
@@ -101,24 +116,28 @@ export function elect(options: LeaseOptions): Election {
           `the lease ${options.namespace}/${options.name}: ${error instanceof Error ? error.message : String(error)}`,
         )
       }
-      await sleep((leading ? beat : beat / 2.5) * (0.9 + Math.random() / 5), abort.signal)
+      await sleep((standing === 'leads' ? beat : beat / 2.5) * (0.9 + Math.random() / 5), abort.signal)
     }
   })()
 
   return {
-    // who could not beat in time no longer leads, whether the server could be told or not
-    leads: () => leading && Date.now() - renewed < duration,
+    leads: () => standing === 'leads' && Date.now() - renewed < duration,
+    standing: () => standing,
     onChange: (listener) => void listeners.push(listener),
     async close() {
       abort.abort()
+      clearTimeout(ends)
       await loop
-      if (!leading) return
-      leading = false
-      const { status, body } = await client.request('GET', path).catch(() => ({ status: 0, body: undefined }))
-      const old = body as LeaseObject | undefined
-      if (status !== 200 || old?.spec?.holderIdentity !== identity) return
-      const given = { ...record(old, ''), apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' }
-      await client.request('PUT', path, { body: given }).catch(() => undefined)
+      const led = standing === 'leads'
+      standing = 'unknown'
+      if (!led) return
+      try {
+        const { status, body } = await client.ask({ path })
+        const old = body as LeaseObject | undefined
+        if (status === 200 && old?.spec?.holderIdentity === identity) await write(old, '')
+      } catch {
+        // it ends by itself
+      }
     },
   }
 }

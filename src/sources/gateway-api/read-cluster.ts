@@ -1,11 +1,10 @@
 /** A cluster → worlds, and what stands in its statuses. Effect. An object that did not change stays the same object. */
 import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
+import type { KubernetesClient } from '../../lib/kubernetes/client.ts'
+import { type KubernetesObject, reflect } from '../../lib/kubernetes/reflect.ts'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import { decode } from './decode.ts'
-import type { KubeClient } from './kube.ts'
-import type { RawObject } from './reflect.ts'
-import { reflect } from './reflect.ts'
 import type { AnyResource, KnownKind, Objects, World } from './resources.ts'
 import { emptyObjects, group } from './resources.ts'
 import { printPath } from './validate.ts'
@@ -64,7 +63,7 @@ export interface ClusterReader {
 }
 
 export interface ClusterReaderOptions {
-  readonly client: KubeClient
+  readonly client: KubernetesClient
   readonly controllerName: string
   /** How long changes are gathered, milliseconds. Default 20. */
   readonly settleMs?: number
@@ -96,7 +95,7 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
     wake()
   }
 
-  const put = (kind: KnownKind, raw: RawObject): void => {
+  const put = (kind: KnownKind, raw: KubernetesObject): void => {
     const store = stores.get(kind)!
     const key = `${raw.metadata.namespace ?? ''}/${raw.metadata.name}`
     const before = store.get(key)
@@ -128,7 +127,8 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
           stores.get(kind)!.delete(`${raw.metadata.namespace ?? ''}/${raw.metadata.name}`)
           touch(kind)
         },
-        absent: () => {
+        absent: (error) => {
+          options.trouble(`${clusterKinds[kind].path}: ${error.message}`)
           const store = stores.get(kind)!
           if (store.size > 0) {
             store.clear()
@@ -137,13 +137,13 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
           if (kind === 'ClusterTrustBundle') setPlace({ trustBundles: false })
           settle(kind)
         },
-        trouble: options.trouble,
+        failed: (error) => options.trouble(`${clusterKinds[kind].path}: ${error.message}`),
       },
       signal,
     )
 
   const followDefinitions = (signal: AbortSignal): Promise<void> => {
-    const take = (raw: RawObject | undefined): void => {
+    const take = (raw: KubernetesObject | undefined): void => {
       const annotations = (raw?.metadata['annotations'] ?? {}) as Readonly<Record<string, string>>
       const bundleVersion = annotations['gateway.networking.k8s.io/bundle-version']
       const channel = annotations['gateway.networking.k8s.io/channel']
@@ -162,7 +162,7 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
         set: take,
         remove: () => take(undefined),
         absent: () => settle('definitions'),
-        trouble: options.trouble,
+        failed: (error) => options.trouble(`${path}: ${error.message}`),
       },
       signal,
     )
@@ -235,10 +235,10 @@ const withStatus: ReadonlySet<KnownKind> = new Set<KnownKind>([
   'BackendTLSPolicy',
 ])
 
-function keep(kind: KnownKind, raw: RawObject, before: Kept | undefined): Kept {
+function keep(kind: KnownKind, raw: KubernetesObject, before: Kept | undefined): Kept {
   const latest: Latest = {
-    resourceVersion: raw.metadata.resourceVersion,
-    uid: typeof raw.metadata['uid'] === 'string' ? raw.metadata['uid'] : '',
+    resourceVersion: raw.metadata.resourceVersion ?? '',
+    uid: raw.metadata.uid ?? '',
     status: withStatus.has(kind) ? (raw['status'] as Latest['status']) : undefined,
   }
   const fingerprint = fingerprintOf(kind, raw)
@@ -263,7 +263,7 @@ function keep(kind: KnownKind, raw: RawObject, before: Kept | undefined): Kept {
 const none: readonly Diagnostic[] = []
 
 /** Equal for versions of an object that we need not tell apart. */
-function fingerprintOf(kind: KnownKind, raw: RawObject): string {
+function fingerprintOf(kind: KnownKind, raw: KubernetesObject): string {
   const { generation, labels, annotations, deletionTimestamp, uid } = raw.metadata
   const plain = JSON.stringify([uid, generation, labels, deletionTimestamp])
   switch (kind) {

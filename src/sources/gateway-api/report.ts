@@ -3,12 +3,11 @@
  * after a conflict; tries again until it stands, however long the API server is away.
  */
 import { setMaxListeners } from 'node:events'
-import type { KubeClient } from './kube.ts'
+import { type KubernetesClient, KubernetesError, refusal } from '../../lib/kubernetes/client.ts'
 import type { Json, MergeOptions } from './merge-status.ts'
-import { mergeStatus, withoutOurs } from './merge-status.ts'
+import { countsOnly, mergeStatus, withoutOurs } from './merge-status.ts'
 import { clusterKinds } from './read-cluster.ts'
 import type { ClusterReader } from './read-cluster.ts'
-import { sleep } from './reflect.ts'
 import type { KnownKind } from './resources.ts'
 import { keyOf, routeKinds } from './resources.ts'
 import type { ObjectStatus } from './status.ts'
@@ -25,7 +24,7 @@ export interface StatusWriter {
 }
 
 export interface StatusWriterOptions {
-  readonly client: KubeClient
+  readonly client: KubernetesClient
   readonly reader: Pick<ClusterReader, 'latest' | 'keys' | 'onStatus'>
   readonly controllerName: string
   /** Only the leader writes. */
@@ -34,6 +33,20 @@ export interface StatusWriterOptions {
   /** Default 16. */
   readonly parallel?: number
 }
+
+/** What is known of an object by the time that it is written. */
+interface Seen {
+  readonly resourceVersion: string
+  readonly status: Json | undefined
+}
+
+/** Milliseconds. */
+const firstPause = 100
+const longestPause = 5_000
+/** For what is refused again and again although the server is well. */
+const longestRefusal = 60_000
+/** Counts of routes follow at once, then ever more slowly while they go on changing, and at once again after a pause. */
+const pace = { first: 50, longest: 1_000, quiet: 2_000 } as const
 
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { client, reader } = options
@@ -44,7 +57,15 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   let began = false
   const queue = new Set<string>()
   const running = new Set<string>()
-  const pauses = new Map<string, number>()
+  /** To be looked at again, each at its time. */
+  const delayed = new Map<string, NodeJS.Timeout>()
+  const refusals = new Map<string, number>()
+  const paces = new Map<string, { readonly at: number; readonly pause: number }>()
+  /** What we wrote, until the watch has told something newer than what it was written over. */
+  const written = new Map<string, { readonly over: string; readonly now: Seen }>()
+  /** While the server is away nobody is sent to it. */
+  let held: NodeJS.Timeout | undefined
+  let hold = firstPause
   const waiters: (() => void)[] = []
   const working = new Set<Promise<void>>()
   let writes = 0
@@ -57,13 +78,42 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     if (began) check(`${kind} ${key}`)
   })
 
-  const check = (name: string): void => {
-    if (abort.signal.aborted || !options.leads()) return
+  const seen = (name: string): Seen | undefined => {
     const { kind, key } = partsOf(name)
     const latest = reader.latest(kind, key)
-    if (latest === undefined || nextOf(name, kind, latest.status) === undefined) return
+    const own = written.get(name)
+    if (own === undefined) return latest
+    if (latest?.resourceVersion === own.over) return own.now
+    written.delete(name)
+    return latest
+  }
+
+  const check = (name: string): void => {
+    if (abort.signal.aborted || !options.leads()) return
+    const latest = seen(name)
+    if (latest === undefined) return
+    const next = nextOf(name, latest.status)
+    if (next === undefined) return
+    const wait = countsOnly(latest.status, next) ? waitOf(name) : 0
+    if (wait > 0) return delay(name, wait)
     queue.add(name)
     pump()
+  }
+
+  const delay = (name: string, ms: number): void => {
+    if (delayed.has(name) || abort.signal.aborted) return
+    const timer = setTimeout(() => {
+      delayed.delete(name)
+      queue.add(name)
+      pump()
+      rest()
+    }, ms)
+    delayed.set(name, timer)
+  }
+
+  const waitOf = (name: string): number => {
+    const last = paces.get(name)
+    return last === undefined ? 0 : last.at + last.pause - Date.now()
   }
 
   /** What another run of ours left behind. */
@@ -73,7 +123,8 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     }
   }
 
-  const nextOf = (name: string, kind: KnownKind, current: Json | undefined): Json | undefined => {
+  const nextOf = (name: string, current: Json | undefined): Json | undefined => {
+    const { kind } = partsOf(name)
     const status = wanted.get(name)
     if (status !== undefined) return mergeStatus(current, status, merging())
     if ((routeKinds as readonly string[]).includes(kind)) return withoutOurs(current, 'parents', merging())
@@ -81,6 +132,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   }
 
   const pump = (): void => {
+    if (held !== undefined || abort.signal.aborted) return
     for (const name of queue) {
       if (running.size >= (options.parallel ?? 16)) return
       if (running.has(name)) continue
@@ -90,58 +142,83 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
         running.delete(name)
         working.delete(work)
         pump()
-        if (queue.size === 0 && running.size === 0) for (const done of waiters.splice(0)) done()
+        rest()
       })
       working.add(work)
     }
   }
 
+  const rest = (): void => {
+    if (queue.size === 0 && running.size === 0 && delayed.size === 0) for (const done of waiters.splice(0)) done()
+  }
+
   const write = async (name: string): Promise<void> => {
     const { kind, key } = partsOf(name)
-    let latest: { readonly resourceVersion: string; readonly status: Json | undefined } | undefined = reader.latest(
-      kind,
-      key,
-    )
     const path = pathOf(kind, key)
-    for (let attempt = 0; attempt < 6 && latest !== undefined && !abort.signal.aborted && options.leads(); attempt++) {
-      const status = nextOf(name, kind, latest.status)
-      if (status === undefined) return
-      try {
+    let latest = seen(name)
+    try {
+      for (let attempt = 0; attempt < 6; attempt++) {
+        if (latest === undefined || abort.signal.aborted || !options.leads()) return
+        const status = nextOf(name, latest.status)
+        if (status === undefined) return
         const body = {
           metadata: { resourceVersion: latest.resourceVersion },
           status: patchOf(latest.status ?? {}, status),
         }
-        const reply = await client.request('PATCH', `${path}/status`, {
+        const reply = await client.ask({
+          method: 'PATCH',
+          path: `${path}/status`,
           body,
           contentType: 'application/merge-patch+json',
           signal: abort.signal,
         })
-        if (reply.status === 200) {
-          writes++
-          pauses.delete(name)
-          return
-        }
         if (reply.status === 404) return
-        if (reply.status !== 409)
-          return await later(name, `${name}: status ${reply.status} ${messageOf(reply.body)}`, reply.retryAfter)
-        const fresh = await client.request('GET', path, { signal: abort.signal })
+        if (reply.status === 200) return wrote(name, latest, reply.body)
+        if (reply.status !== 409) throw refusal(reply)
+        const fresh = await client.ask({ path, signal: abort.signal })
         if (fresh.status === 404) return
-        if (fresh.status !== 200) return await later(name, `${name}: status ${fresh.status}`, fresh.retryAfter)
-        const object = fresh.body as { readonly metadata: { readonly resourceVersion: string }; readonly status?: Json }
-        latest = { resourceVersion: object.metadata.resourceVersion, status: object.status }
-      } catch (error) {
-        if (!abort.signal.aborted)
-          return await later(name, `${name}: ${error instanceof Error ? error.message : String(error)}`)
+        if (fresh.status !== 200) throw refusal(fresh)
+        latest = seenIn(fresh.body)
       }
+      throw new KubernetesError(409, 'somebody else writes it all the time')
+    } catch (error) {
+      if (!abort.signal.aborted) failed(name, error)
     }
   }
 
-  const later = async (name: string, message: string, seconds?: number): Promise<void> => {
-    options.trouble(`a status could not be written: ${message}`)
-    const pause = pauses.get(name) ?? 100
-    pauses.set(name, Math.min(pause * 2, 5_000))
-    await sleep(Math.max(pause * (0.75 + Math.random() / 2), (seconds ?? 0) * 1000), abort.signal)
-    queue.add(name)
+  const wrote = (name: string, before: Seen, body: unknown): void => {
+    writes++
+    hold = firstPause
+    refusals.delete(name)
+    written.set(name, { over: before.resourceVersion, now: seenIn(body) })
+    const last = paces.get(name)
+    const calm = last === undefined || Date.now() - last.at > pace.quiet
+    paces.set(name, { at: Date.now(), pause: calm ? pace.first : Math.min(last.pause * 2, pace.longest) })
+    // it may have become another one while it was being written
+    check(name)
+  }
+
+  const failed = (name: string, error: unknown): void => {
+    const { status, retryAfter = 0 } = error instanceof KubernetesError ? error : { status: 0 }
+    const message = error instanceof Error ? error.message : String(error)
+    if (status === 0 || status === 429 || status >= 500) {
+      queue.add(name)
+      if (held !== undefined) return
+      options.trouble(`statuses cannot be written: ${message}`)
+      held = setTimeout(
+        () => {
+          held = undefined
+          pump()
+        },
+        Math.max(hold * (0.75 + Math.random() / 2), retryAfter * 1000),
+      )
+      hold = Math.min(hold * 2, longestPause)
+      return
+    }
+    options.trouble(`the status of ${name} could not be written: ${message}`)
+    const pause = refusals.get(name) ?? firstPause
+    refusals.set(name, Math.min(pause * 2, longestRefusal))
+    delay(name, pause * (0.75 + Math.random() / 2))
   }
 
   return {
@@ -153,22 +230,37 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
         checkLeftovers()
       }
       for (const [name, status] of wanted) if (before.get(name) !== status) check(name)
-      for (const name of before.keys()) if (!wanted.has(name)) check(name)
+      for (const name of before.keys()) {
+        if (wanted.has(name)) continue
+        paces.delete(name)
+        check(name)
+      }
     },
     recheck() {
       if (!began) return
       for (const name of wanted.keys()) check(name)
       checkLeftovers()
     },
-    idle: () => new Promise((done) => (queue.size === 0 && running.size === 0 ? done() : void waiters.push(done))),
+    idle: () =>
+      new Promise((done) => {
+        waiters.push(done)
+        rest()
+      }),
     get writes() {
       return writes
     },
     async close() {
       abort.abort()
+      clearTimeout(held)
+      for (const timer of delayed.values()) clearTimeout(timer)
       await Promise.allSettled(working)
     },
   }
+}
+
+function seenIn(body: unknown): Seen {
+  const object = body as { readonly metadata: { readonly resourceVersion: string }; readonly status?: Json }
+  return { resourceVersion: object.metadata.resourceVersion, status: object.status }
 }
 
 function partsOf(name: string): { readonly kind: KnownKind; readonly key: string } {
@@ -195,9 +287,4 @@ function patchOf(before: Json, after: Json): Json {
     ),
     ...after,
   }
-}
-
-function messageOf(body: unknown): string {
-  const message = (body as { message?: unknown } | undefined)?.message
-  return typeof message === 'string' ? message : ''
 }

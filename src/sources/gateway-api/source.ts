@@ -1,8 +1,8 @@
 /** The source `gateway-api`: Kubernetes Gateway API from files or from a cluster → the model, and statuses back. */
 import { hostname } from 'node:os'
 import type { Place, Source } from '../source.ts'
-import { connectKube } from './kube.ts'
-import type { KubeClient } from './kube.ts'
+import { connectKubernetes } from '../../lib/kubernetes/client.ts'
+import type { KubernetesClient } from '../../lib/kubernetes/client.ts'
 import { elect } from './lease.ts'
 import type { Election } from './lease.ts'
 import { printStatuses } from './print-statuses.ts'
@@ -24,6 +24,13 @@ export interface GatewayApi extends Source<World, ObjectStatus> {
 export interface GatewayApiOptions {
   /** What could not be reached or written, in one line; it is tried again. */
   trouble(message: string): void
+  /** Who of us writes statuses. Default: whoever holds the Lease; outside of a Pod this process. */
+  readonly leadership?: Leadership
+}
+
+export interface Leadership {
+  leads(): boolean
+  onChange(listener: (leads: boolean) => void): void
 }
 
 /** Each has a memory of its own; a cluster is read by one at a time. */
@@ -32,20 +39,21 @@ export function createGatewayApi(options: GatewayApiOptions): GatewayApi {
   let writer: StatusWriter | undefined
 
   async function* readCluster(place: Extract<Place, { kind: 'cluster' }>, signal: AbortSignal): AsyncGenerator<World> {
-    const client = await connectKube(place.kubeconfig === undefined ? {} : { kubeconfig: place.kubeconfig })
+    const client = await connectKubernetes(place.kubeconfig)
     const name = place.environment['GANTRY_CONTROLLER_NAME'] ?? controllerName
     const reader = createClusterReader({ client, controllerName: name, trouble: options.trouble })
-    const election = electionFor(place, client)
+    const election = options.leadership === undefined ? electFor(place.environment, client, options.trouble) : undefined
+    const leadership = options.leadership ?? election
     const own = createStatusWriter({
       client,
       reader,
       controllerName: name,
-      leads: () => election?.leads() ?? true,
+      leads: () => leadership?.leads() ?? true,
       trouble: options.trouble,
     })
     writer = own
     // who begins to lead writes what is wanted by then
-    election?.onChange((leads) => {
+    leadership?.onChange((leads) => {
       if (leads) own.recheck()
     })
     try {
@@ -56,20 +64,6 @@ export function createGatewayApi(options: GatewayApiOptions): GatewayApi {
       await election?.close()
       client.close()
     }
-  }
-
-  function electionFor({ environment }: Place, client: KubeClient): Election | undefined {
-    const namespace = environment['POD_NAMESPACE']
-    // outside of a Pod there is no second one of us to agree with
-    if (namespace === undefined || namespace === '') return undefined
-    const identity = environment['POD_NAME'] ?? `${hostname()}-${process.pid}`
-    return elect({
-      client,
-      namespace,
-      name: environment['GANTRY_LEASE'] ?? 'gantry-controller',
-      identity,
-      trouble: options.trouble,
-    })
   }
 
   return {
@@ -89,4 +83,16 @@ export function createGatewayApi(options: GatewayApiOptions): GatewayApi {
     recognise: recogniseFolder,
     renderStatuses: printStatuses,
   }
+}
+
+/** The election of this Pod; outside of one there is no second one of us to agree with. */
+export function electFor(
+  environment: Place['environment'],
+  client: KubernetesClient,
+  trouble: (message: string) => void,
+): Election | undefined {
+  const namespace = environment['POD_NAMESPACE']
+  if (namespace === undefined || namespace === '') return undefined
+  const identity = environment['POD_NAME'] ?? `${hostname()}-${process.pid}`
+  return elect({ client, namespace, name: environment['GANTRY_LEASE'] ?? 'gantry-controller', identity, trouble })
 }
