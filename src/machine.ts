@@ -58,7 +58,7 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
   const shared = settings.workers > 1 ? mkdtempSync(join(tmpdir(), 'gantry-memory-')) : undefined
   const core = await createCore({ ...options, shared }, parts)
   const { engine, door, plugins, services } = core
-  const kargo = createKargo({ events, registry: metrics.registry })
+  const kargo = createKargo({ events, metrics })
   const workers =
     settings.workers === 1
       ? undefined
@@ -154,7 +154,7 @@ interface CoreOptions extends Omit<MachineOptions, 'settled'> {
 async function createCore(options: CoreOptions, parts: MachineParts) {
   const { settings, folder, events, metrics } = options
   const expressions = await parts.createExpressions()
-  const services = createLiveServices({ expressions, events, metrics })
+  const services = createLiveServices({ expressions, events, metrics, folder })
   const door = consumersDoor(settings, folder, events, options.shared)
   const plugins = createPlugins({ events, metrics, expressions, services: () => pluginServices(door.consumers) })
   services.replace({ plugins })

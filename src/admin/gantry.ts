@@ -30,6 +30,11 @@ export function gantryAdmin(options: GantryAdminOptions): Handler {
         else sendText(response, 200, 'ok\n')
         return true
       case '/metrics': {
+        // who takes no text is given objects, as Kargo's endpoint of this name did
+        if (!/\*\/\*|text\/(\*|plain)|openmetrics/.test(request.headers.accept ?? '*/*')) {
+          sendJson(response, 200, await options.metrics.objects())
+          return true
+        }
         const exposed = await options.metrics.expose()
         sendText(response, 200, exposed.text, exposed.contentType)
         return true

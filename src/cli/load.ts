@@ -1,6 +1,6 @@
 /** A folder → its sources, read once → translations and a plan. For the commands that do not stay. */
 import { stat } from 'node:fs/promises'
-import type { Diagnostic } from '../model/diagnostic.ts'
+import { foldRepeated, type Diagnostic } from '../model/diagnostic.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import { prepare } from '../pipeline/run.ts'
 import type { Translation } from '../sources/source.ts'
@@ -70,7 +70,10 @@ export async function loadOnce(parts: Parts, folder: string, from: string | unde
     sources,
     translations,
     plan: prepared.plan,
-    diagnostics: [...translations.flatMap((translation) => translation.diagnostics), ...prepared.diagnostics],
+    diagnostics: foldRepeated([
+      ...translations.flatMap((translation) => translation.diagnostics),
+      ...prepared.diagnostics,
+    ]),
     refused: translations.some((translation) => translation.refused === true),
   }
 }

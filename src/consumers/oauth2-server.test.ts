@@ -36,9 +36,9 @@ beforeAll(async () => {
 })
 afterAll(() => consumers.close())
 
-function server(config: object = {}): Browser {
+function server(config: object = {}, folder?: string): Browser {
   const context = {
-    services: { authorizations: consumers.authorizations, now: () => clock },
+    services: { authorizations: consumers.authorizations, now: () => clock, folder },
     report: (diagnostic: Diagnostic) => reported.push(diagnostic),
     origin: { source: 'test' },
   } as unknown as CompileContext
@@ -329,10 +329,8 @@ describe('session stores', () => {
          destroy(id, done) { this.kept.delete(id); done() }
        }`,
     )
-    const browser = server({
-      folder,
-      session: { secret: 'x', storeProvider: './store.cjs', storeOptions: { name: 'kept' } },
-    })
+    const session = { secret: 'x', storeProvider: './store.cjs', storeOptions: { name: 'kept' } }
+    const browser = server({ session }, folder)
     await browser.login()
     expect((await browser.ask('GET', authorizeTarget('code'))).status).toBe(200)
     const kept = (globalThis as unknown as { kept: Map<string, { passport: unknown }> }).kept

@@ -50,7 +50,10 @@ test('the admin API serves metrics and objects; other plugins are given back', a
   new Counter({ name: 'eg', help: 'express-gateway', registers: [registry] }).inc()
   const kargo = createKargo({
     events,
-    registry,
+    metrics: {
+      expose: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+      objects: () => registry.getMetricsAsJSON(),
+    },
     environment: { S3_ACCESS_KEY: 'k', S3_SECRET_ACCESS_KEY: 's', S3_ENDPOINT: s3.url },
   })
   const { others, diagnostics } = await kargo.load(
@@ -110,7 +113,10 @@ test('the admin API serves metrics and objects; other plugins are given back', a
 })
 
 test('what is wrong is said', async () => {
-  const kargo = createKargo({ events, registry: new Registry() })
+  const kargo = createKargo({
+    events,
+    metrics: { expose: () => Promise.resolve({ contentType: '', text: '' }), objects: () => Promise.resolve([]) },
+  })
   const { diagnostics } = await kargo.load(
     [
       wish('storage', './plugins/storage', { providers: { aws: { nonsense: 1 } } }),

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
-import type { Registry } from 'prom-client'
 import type { Consumers } from '../consumers/consumers.ts'
 import type { Handler } from '../lib/handler.ts'
 import type { Diagnostic } from '../model/diagnostic.ts'
@@ -32,8 +31,14 @@ export interface Loaded {
 
 export interface KargoOptions {
   readonly events: Events
-  readonly registry: Registry
+  readonly metrics: ExposedMetrics
   readonly environment?: Readonly<Record<string, string | undefined>>
+}
+
+/** What all processes that serve have counted together. */
+export interface ExposedMetrics {
+  expose(): Promise<{ readonly contentType: string; readonly text: string }>
+  objects(): Promise<readonly object[]>
 }
 
 const names = ['healthcheck', 'metrics', 'scopes', 'populate', 's3', 'storage'] as const
@@ -55,7 +60,7 @@ export function kargoPlugin({ name, package: file, from }: PluginWish): Name | u
   return existsSync(`${base}.js`) || existsSync(join(base, 'index.js')) ? undefined : known
 }
 
-export function createKargo({ events, registry, environment = process.env }: KargoOptions): Kargo {
+export function createKargo({ events, metrics, environment = process.env }: KargoOptions): Kargo {
   let routes: readonly Handler[] = []
   return {
     load: async (wishes, folder, consumers) => {
@@ -72,7 +77,7 @@ export function createKargo({ events, registry, environment = process.env }: Kar
             // policies, which the source names
             break
           case 'metrics':
-            next.push(metricsRoute(registry, pathOf(wish, '/metrics')))
+            next.push(metricsRoute(metrics, pathOf(wish, '/metrics')))
             break
           case 'populate':
             diagnostics.push(...(await populateFrom(folder, consumers, events)))
@@ -117,18 +122,15 @@ async function populateFrom(
 }
 
 /** Prometheus's text to who takes it, else JSON, as the plugin did. */
-function metricsRoute(registry: Registry, path: string): Handler {
+function metricsRoute(metrics: ExposedMetrics, path: string): Handler {
   return async (request, response, url) => {
     if (url.pathname !== path || (request.method !== 'GET' && request.method !== 'HEAD')) return false
     const accept = request.headers.accept ?? '*/*'
     const text = /\*\/\*|text\/(\*|plain)|openmetrics/.test(accept)
-    const body = text ? await registry.metrics() : JSON.stringify(await registry.getMetricsAsJSON())
-    send(response, request.method, {
-      kind: 'reply',
-      status: 200,
-      headers: [['Content-Type', text ? registry.contentType : 'application/json; charset=utf-8']],
-      body,
-    })
+    const { contentType, text: body } = text
+      ? await metrics.expose()
+      : { contentType: 'application/json; charset=utf-8', text: JSON.stringify(await metrics.objects()) }
+    send(response, request.method, { kind: 'reply', status: 200, headers: [['Content-Type', contentType]], body })
     return true
   }
 }

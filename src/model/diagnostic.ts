@@ -30,6 +30,25 @@ export interface Diagnostic {
   readonly origin?: Origin
   /** The other culprits: the second of two routes that claim the same host and path. */
   readonly related?: readonly Origin[]
+  /** How often it was said, from 2 on: by each of the routes that one line makes, for example. */
+  readonly times?: number
+}
+
+/** Those that say the same of the same place become one, where the first stood. */
+export function foldRepeated(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const folded = new Map<string, Diagnostic>()
+  for (const diagnostic of diagnostics) {
+    const { times = 1, ...said } = diagnostic
+    const key = JSON.stringify(said)
+    const before = folded.get(key)
+    folded.set(key, before === undefined ? diagnostic : { ...before, times: (before.times ?? 1) + times })
+  }
+  return folded.size === diagnostics.length ? diagnostics : [...folded.values()]
+}
+
+/** ` (3 times)`, or nothing. */
+export function timesOf({ times }: Diagnostic): string {
+  return times === undefined ? '' : ` (${times} times)`
 }
 
 /** `file:line:column`, or the object where there is no file. */

@@ -1,6 +1,6 @@
 /** Diagnostics → text for a terminal, or JSON. Pure; where a source line is shown, the caller says what is in the file. */
 import pc from 'picocolors'
-import { placeOf, type Diagnostic, type Origin, type Severity } from './diagnostic.ts'
+import { placeOf, timesOf, type Diagnostic, type Origin, type Severity } from './diagnostic.ts'
 
 export interface DrawOptions {
   readonly color: boolean
@@ -36,13 +36,14 @@ type Colors = ReturnType<typeof pc.createColors>
 const paint: Readonly<Record<Severity, 'red' | 'yellow' | 'cyan'>> = { error: 'red', warning: 'yellow', info: 'cyan' }
 
 function draw(
-  { severity, code, message, hint, origin, related = [] }: Diagnostic,
+  diagnostic: Diagnostic,
   linesOf: (file: string) => readonly string[] | undefined,
   colors: Colors,
 ): string {
+  const { severity, code, message, hint, origin, related = [] } = diagnostic
   const color = colors[paint[severity]]
   const place = origin === undefined ? '' : `${colors.bold(visible(placeOf(origin)))}: `
-  const lines = [`${place}${color(`${severity}[${code}]`)}: ${visible(message)}`]
+  const lines = [`${place}${color(`${severity}[${code}]`)}: ${visible(message)}${timesOf(diagnostic)}`]
   if (origin !== undefined) lines.push(...excerpt(origin, linesOf, colors, color))
   if (hint !== undefined) lines.push(`  ${colors.green('hint')}: ${visible(hint)}`)
   for (const other of related) lines.push(`  ${colors.dim('see')} ${visible(describe(other))}`)

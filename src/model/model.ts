@@ -167,7 +167,14 @@ export interface Route {
 export type Action =
   | { readonly kind: 'forward'; readonly forward: Forward }
   /** Fail closed: a route that lost a policy answers 500, one that we cannot serve 503. */
-  | { readonly kind: 'reply'; readonly status: number; readonly body?: string; readonly contentType?: string }
+  | {
+      readonly kind: 'reply'
+      readonly status: number
+      readonly body?: string
+      readonly contentType?: string
+      /** `weak`: an ETag as Express makes it, and 304 to who has it. Default: none. */
+      readonly etag?: 'weak'
+    }
   /** Go on with the next route that matches (Express's `next()`). */
   | { readonly kind: 'next' }
 
@@ -261,7 +268,13 @@ export type Condition =
   /** Truth of an expression of the user's, in a sandbox. */
   | { readonly kind: 'expression'; readonly language: 'javascript' | 'cel'; readonly source: string }
   /** The body, JSON or a form, is valid under the schema. */
-  | { readonly kind: 'body-schema'; readonly schema: Readonly<Record<string, unknown>>; readonly logErrors?: boolean }
+  | {
+      readonly kind: 'body-schema'
+      readonly schema: Readonly<Record<string, unknown>>
+      /** What it refers to elsewhere, by URL. */
+      readonly documents?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+      readonly logErrors?: boolean
+    }
   /** A condition that a plugin brought. */
   | { readonly kind: 'plugin'; readonly name: string; readonly config: Readonly<Record<string, unknown>> }
 
@@ -273,6 +286,8 @@ export interface Backend {
   readonly protocol: 'http1' | 'h2c' | 'auto' | 'tcp' | 'udp'
   /** Absent: in clear. */
   readonly tls?: BackendTls
+  /** A forward proxy that its endpoints are reached through; for `http1` only. Absent: directly. */
+  readonly via?: ForwardProxy
   /** Default `round-robin`, weighted. */
   readonly balance?:
     | { readonly kind: 'round-robin' }
@@ -282,6 +297,19 @@ export interface Backend {
   /** What a request gets while there is no ready endpoint; default 503. */
   readonly unavailableStatus?: number
   readonly origin: Origin
+}
+
+/**
+ * Requests in clear go to it in absolute form (RFC 9112 3.2.2), those in TLS through a tunnel that CONNECT opens
+ * (RFC 9110 9.3.6). It resolves the endpoints' names.
+ */
+export interface ForwardProxy {
+  /** What is spoken to the proxy itself; its certificate is verified against the machine's store. */
+  readonly protocol: 'http' | 'https'
+  readonly host: string
+  readonly port: number
+  /** The value of Proxy-Authorization. */
+  readonly authorization?: Secret
 }
 
 export interface BackendTls {

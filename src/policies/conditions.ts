@@ -44,7 +44,14 @@ export function compileCondition(condition: Condition, context: CompileContext):
       return (exchange) => Boolean(expression.evaluate(exchange))
     }
     case 'body-schema':
-      return compileBodySchema(condition.schema, { logErrors: condition.logErrors === true }, context)
+      return compileBodySchema(
+        condition.schema,
+        {
+          logErrors: condition.logErrors === true,
+          ...(condition.documents === undefined ? {} : { documents: condition.documents }),
+        },
+        context,
+      )
     case 'plugin': {
       const found = context.services.plugins.condition(condition.name)
       if (found === undefined) throw new Error(`no plugin brings a condition ${JSON.stringify(condition.name)}`)

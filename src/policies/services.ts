@@ -16,6 +16,8 @@ export interface Services {
   readonly mirror?: Mirror
   /** The engine's; absent where there is no engine. */
   readonly ask?: Ask
+  /** From where modules that a configuration names are resolved; absent: from where the process runs. */
+  readonly folder?: string
   /** Milliseconds since the epoch. */
   now(): number
 }

@@ -1,7 +1,7 @@
 /** What happens → the log, and a ring of the latest for the admin API: nothing is only logged. */
 import { pino } from 'pino'
 import type { Diagnostic } from '../model/diagnostic.ts'
-import { placeOf } from '../model/diagnostic.ts'
+import { placeOf, timesOf } from '../model/diagnostic.ts'
 import type { Events } from '../policies/services.ts'
 
 export interface EventRecord {
@@ -48,7 +48,7 @@ export function createEvents(options: EventOptions): EventLog {
       const level = diagnostic.severity === 'error' ? 'error' : diagnostic.severity === 'warning' ? 'warn' : 'info'
       const place = diagnostic.origin === undefined ? '' : `${placeOf(diagnostic.origin)}: `
       const hint = diagnostic.hint === undefined ? '' : ` (hint: ${diagnostic.hint})`
-      emit(level, diagnostic.code, `${place}${diagnostic.message}${hint}`, { diagnostic })
+      emit(level, diagnostic.code, `${place}${diagnostic.message}${timesOf(diagnostic)}${hint}`, { diagnostic })
     },
     recent: () => ring,
   }

@@ -31,6 +31,7 @@ export interface LiveOptions {
   readonly expressions: Expressions
   readonly events: Events
   readonly metrics: Metrics
+  readonly folder?: string
 }
 
 export function createLiveServices(options: LiveOptions): LiveServices {

@@ -4,7 +4,7 @@
  * been applied whole.
  */
 import type { Diagnostic } from '../model/diagnostic.ts'
-import { hasErrors } from '../model/diagnostic.ts'
+import { foldRepeated, hasErrors } from '../model/diagnostic.ts'
 import { emptyModel } from '../model/model.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { Events } from '../policies/services.ts'
@@ -201,7 +201,8 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
     )
   }
 
-  function finish(diagnostics: readonly Diagnostic[], outcome: 'applied' | 'refused'): void {
+  function finish(found: readonly Diagnostic[], outcome: 'applied' | 'refused'): void {
+    const diagnostics = foldRepeated(found)
     const before = new Set(state.diagnostics.map(keyOf))
     for (const diagnostic of diagnostics) if (!before.has(keyOf(diagnostic))) options.events.diagnostic(diagnostic)
     state = { ...state, diagnostics, stale: outcome === 'refused', runs: state.runs + 1 }

@@ -13,6 +13,8 @@ import type { Metrics } from '../policies/services.ts'
 export interface MetricsRegistry extends Metrics {
   /** The exposition and its content type. */
   expose(): Promise<{ readonly contentType: string; readonly text: string }>
+  /** The same as objects, one a metric. */
+  objects(): Promise<readonly object[]>
   readonly registry: Registry
   /** Other processes whose counts are added to ours at each scrape. */
   join(others: () => Promise<readonly (readonly object[])[]>): void
@@ -21,6 +23,10 @@ export interface MetricsRegistry extends Metrics {
 export function createMetrics(): MetricsRegistry {
   const registry = new Registry()
   let others: (() => Promise<readonly (readonly object[])[]>) | undefined
+  const together = async (also: NonNullable<typeof others>) => {
+    const all = [await registry.getMetricsAsJSON(), ...(await also())]
+    return AggregatorRegistry.aggregate(all as MetricObjectWithValues<MetricValue<string>>[][] as never)
+  }
   const known = <T>(name: string, make: () => T): T => (registry.getSingleMetric(name) as T | undefined) ?? make()
   return {
     registry,
@@ -53,9 +59,8 @@ export function createMetrics(): MetricsRegistry {
     expose: async () => {
       const { contentType } = registry
       if (others === undefined) return { contentType, text: await registry.metrics() }
-      const all = [await registry.getMetricsAsJSON(), ...(await others())]
-      const sum = AggregatorRegistry.aggregate(all as MetricObjectWithValues<MetricValue<string>>[][] as never)
-      return { contentType, text: await sum.metrics() }
+      return { contentType, text: await (await together(others)).metrics() }
     },
+    objects: async () => (others === undefined ? registry : await together(others)).getMetricsAsJSON(),
   }
 }

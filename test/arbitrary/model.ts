@@ -238,6 +238,10 @@ const backend = record<m.Backend>(
         alpn: few(constant('h2', 'http/1.1')),
       },
     ),
+    via: record<m.ForwardProxy>(
+      { protocol: constant('http', 'https'), host: text, port: number },
+      { authorization: text.map((value) => new Secret(value)) },
+    ),
     balance: fc.oneof(
       fc.record({ kind: constant('round-robin', 'least-connections') }, { noNullPrototype: true }),
       fc.record(

@@ -1,16 +1,15 @@
 /** `gantry run FOLDER`: serves until it is told to stop. Exit code 0 after a graceful stop, 1 when the first configuration is refused. */
-import type { Server } from 'node:http'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { AdminDoor } from '../../admin/door.ts'
 import { gantryAdmin } from '../../admin/gantry.ts'
-import { isLoopback, openAdmin, type AdminServer } from '../../admin/server.ts'
-import { hasErrors, type Diagnostic } from '../../model/diagnostic.ts'
+import { hasErrors } from '../../model/diagnostic.ts'
 import { prepare } from '../../pipeline/run.ts'
 import { createEvents } from '../../runtime/events.ts'
 import { startLoop, type Loop } from '../../runtime/loop.ts'
 import { createMetrics } from '../../runtime/metrics.ts'
 import type { Settings } from '../../runtime/settings.ts'
-import type { Source, Wishes } from '../../sources/source.ts'
+import type { Source } from '../../sources/source.ts'
 import { recogniseFolder } from '../load.ts'
 import type { Machine, Parts } from '../parts.ts'
 import { drawFor, writeError } from '../print.ts'
@@ -30,7 +29,7 @@ export async function run(parts: Parts, folder: string, command: Command): Promi
   adviseNode((message) => events.emit('warn', 'gantry/node-version', message))
 
   const machine = await parts.start({ settings, folder: place, events, metrics, settled: () => loop.settled() })
-  const admin = new AdminDoor(settings)
+  const admin = new AdminDoor(settings.admin)
   const handlers = [
     gantryAdmin({
       version: parts.version,
@@ -88,76 +87,6 @@ function signalled(): Promise<'signal'> {
   return new Promise((resolvePromise) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolvePromise('signal'))
   })
-}
-
-/** The admin server, where the latest wishes want it. It moves only when address or port change. */
-class AdminDoor {
-  #server: AdminServer | undefined
-  #wanted = ''
-  readonly #settings: Settings
-
-  constructor(settings: Settings) {
-    this.#settings = settings
-  }
-
-  get url(): string | undefined {
-    return this.#server?.url
-  }
-
-  get server(): Server | undefined {
-    return this.#server?.server
-  }
-
-  async move(
-    wishes: readonly Wishes[],
-    handlers: Parameters<typeof openAdmin>[0]['handlers'],
-  ): Promise<readonly Diagnostic[]> {
-    const { admin } = this.#settings
-    const wished = wishes.find((wish) => wish.admin !== undefined)?.admin
-    const fromExpressGateway = wishes.some((wish) => wish.expressGateway !== undefined)
-    // Express Gateway without an admin section has no admin API; a flag or a variable can still ask for one
-    if (!admin.enabled || (fromExpressGateway && wished === undefined && admin.port === undefined)) {
-      await this.close()
-      return []
-    }
-    const diagnostics: Diagnostic[] = []
-    let address = admin.address ?? wished?.address ?? '127.0.0.1'
-    const port = admin.port ?? wished?.port ?? 9876
-    if (!isLoopback(address) && admin.token === undefined) {
-      diagnostics.push({
-        code: 'gantry/admin-without-token',
-        severity: 'warning',
-        message: `the admin API does not listen on ${address} without a token; it listens on 127.0.0.1`,
-        hint: 'GANTRY_ADMIN_TOKEN or --admin-token, 16 characters or more',
-        origin: { source: 'gantry', object: 'admin' },
-      })
-      address = '127.0.0.1'
-    }
-    const wanted = `${address} ${port}`
-    if (this.#server !== undefined && this.#wanted === wanted) return diagnostics
-    try {
-      const options = { address, port, handlers, ...(admin.token === undefined ? {} : { token: admin.token }) }
-      const opened = await openAdmin(options)
-      await this.#server?.close()
-      this.#server = opened
-      this.#wanted = wanted
-    } catch (error) {
-      diagnostics.push({
-        code: 'gantry/admin-port',
-        severity: 'error',
-        message: `the admin API cannot listen on ${address}:${port}: ${error instanceof Error ? error.message : String(error)}`,
-        hint: 'another process has the port: choose one with --admin-port, or --admin-enabled off',
-        origin: { source: 'gantry', object: 'admin' },
-      })
-    }
-    return diagnostics
-  }
-
-  async close(): Promise<void> {
-    await this.#server?.close()
-    this.#server = undefined
-    this.#wanted = ''
-  }
 }
 
 /** The same source, deaf after its first world. */

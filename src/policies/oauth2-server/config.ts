@@ -67,7 +67,5 @@ export const config = z.strictObject({
     .prefault({}),
   refreshTokens: lifetime(720_000).prefault({}),
   authorizationCodes: lifetime(300_000).prefault({}),
-  /** From where a `storeProvider` is resolved; default: where the process runs. */
-  folder: z.string().optional(),
 })
 export type Config = z.infer<typeof config>

@@ -86,7 +86,7 @@ function storeOf(config: Config, authorizations: Authorizations, context: Compil
   const own = ownStore(authorizations.sessions)
   if (config.session.storeProvider === undefined) return own
   try {
-    return providedStore(config, own.newId)
+    return providedStore(config, own.newId, context.services.folder)
   } catch (error) {
     context.report({
       code: 'oauth2-server/session-store',

@@ -19,12 +19,12 @@ export function ownStore(sessions: Authorizations['sessions']): SessionStore {
 }
 
 /**
- * The module is called with what express-session exports, as far as stores use it (`Store` to inherit from), and gives
+ * `folder`: from where the module is resolved. It is called with what express-session exports, as far as stores use it (`Store` to inherit from), and gives
  * the class of a store. Throws when it cannot be loaded or gives something else.
  */
-export function providedStore(config: Config, newId: () => string): SessionStore {
+export function providedStore(config: Config, newId: () => string, folder = process.cwd()): SessionStore {
   const name = config.session.storeProvider ?? ''
-  const load = createRequire(join(config.folder ?? process.cwd(), 'system.config.yml'))
+  const load = createRequire(join(folder, 'system.config.yml'))
   const provide = load(name) as unknown
   if (typeof provide !== 'function') throw new TypeError(`session.storeProvider: ${name} exports no function`)
   const StoreClass = (provide as (session: unknown) => new (options: unknown) => ForeignStore)(sessionModule)

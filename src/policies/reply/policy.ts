@@ -1,7 +1,7 @@
 /** `reply`: every request that comes here gets this answer. */
-import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { type Policy, type Reply, unsupported } from '../policy.ts'
+import { holdsTag, weakTag } from '../shared/etag.ts'
 import { headerName, headerValue, status } from '../shared/schema.ts'
 
 const config = z.strictObject({
@@ -33,7 +33,7 @@ export const reply: Policy<Config> = {
       request: ({ request }) => {
         const held = request.headers.get('if-none-match')
         if (held === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) return answer
-        return holds(held, tag) ? unchanged : answer
+        return holdsTag(held, tag) ? unchanged : answer
       },
     }
   },
@@ -55,17 +55,4 @@ export const reply: Policy<Config> = {
       ],
     }
   },
-}
-
-/** Length and digest, as Express writes them: clients that hold one from there keep it. */
-function weakTag(body: string): string {
-  const bytes = Buffer.from(body)
-  const digest = createHash('sha1').update(bytes).digest('base64').slice(0, 27)
-  return `W/"${bytes.length.toString(16)}-${digest}"`
-}
-
-/** RFC 9110 13.1.2, weak comparison. */
-function holds(held: string, tag: string): boolean {
-  const opaque = tag.slice(2)
-  return held.trim() === '*' || held.split(',').some((one) => one.trim().replace(/^W\//, '') === opaque)
 }

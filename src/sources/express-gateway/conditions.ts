@@ -4,9 +4,11 @@ import type { Path } from './document.ts'
 import { isMapping, listOf, type Mapping } from './normalise.ts'
 import { parsePattern } from './pattern.ts'
 import { nearestWord } from '../../lib/yaml/words.ts'
+import { remoteReferences } from './references.ts'
 import { complain, type Context } from './report.ts'
 import { conditionSchemas } from './schemas.ts'
 import { printIssues, validate } from './validate.ts'
+import type { TextFile } from './world.ts'
 
 export interface ConditionOptions {
   readonly object: string
@@ -30,6 +32,7 @@ export function translateCondition(
       path,
       options,
       `Condition params validation failed: data should have required property 'name'`,
+      `name: one of ${Object.keys(conditionSchemas).join(', ')}`,
     )
   }
   const schema = conditionSchemas[name]
@@ -38,7 +41,8 @@ export function translateCondition(
   if (issues.length > 0) {
     const [first] = issues
     const place = [...path, ...(first?.path ?? [])]
-    return wrong(context, place, options, `Condition ${name} params validation failed: ${printIssues(issues)}`)
+    const message = `Condition ${name} params validation failed: ${printIssues(issues)}`
+    return wrong(context, place, options, message, first?.hint)
   }
   const parameters = value as Mapping
   switch (name) {
@@ -90,31 +94,38 @@ function bodySchema(
   options: ConditionOptions,
 ): Condition | undefined {
   const schema = parameters['schema'] as Mapping
-  const remote = remoteReference(schema)
-  if (remote !== undefined) {
-    return wrong(
-      context,
-      [...path, 'schema'],
-      options,
-      `condition json-schema refers to ${remote}, which would have to be downloaded`,
-      'write the schema that it refers to under definitions and refer to it by #/definitions/NAME',
-    )
+  const documents: Record<string, Mapping> = {}
+  for (const url of remoteReferences(schema, context.world.files)) {
+    const document = parseDocument(context.world.files[url])
+    if (typeof document === 'string') {
+      return wrong(
+        context,
+        [...path, 'schema'],
+        options,
+        `condition json-schema refers to ${url}, which cannot be used: ${document}`,
+        'it is asked for again and again; or write what it says under definitions, and refer to #/definitions/NAME',
+      )
+    }
+    documents[url] = document
   }
-  return { kind: 'body-schema', schema, ...(parameters['logErrors'] === true ? { logErrors: true } : {}) }
+  return {
+    kind: 'body-schema',
+    schema,
+    ...(Object.keys(documents).length === 0 ? {} : { documents }),
+    ...(parameters['logErrors'] === true ? { logErrors: true } : {}),
+  }
 }
 
-function remoteReference(schema: unknown): string | undefined {
-  if (Array.isArray(schema)) {
-    for (const part of schema) {
-      const found = remoteReference(part)
-      if (found !== undefined) return found
-    }
-    return undefined
+/** A downloaded schema, or why there is none. */
+function parseDocument(file: TextFile | undefined): Mapping | string {
+  if (file === undefined) return 'it was not downloaded'
+  if (file.kind !== 'text') return file.kind === 'missing' ? 'there is no such document' : file.reason
+  try {
+    const value: unknown = JSON.parse(file.text)
+    return isMapping(value) ? value : 'it is not a JSON schema'
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
   }
-  if (!isMapping(schema)) return undefined
-  const reference = schema['$ref']
-  if (typeof reference === 'string' && /^https?:/.test(reference)) return reference
-  return remoteReference(Object.values(schema))
 }
 
 /** A condition that is not ours: of the rewrite plugin, which is built in, or of a plugin that is loaded later. */
@@ -142,7 +153,7 @@ function foreign(
 }
 
 /** A path pattern as a regular expression over path and query. */
-export function targetPattern(pattern: string): string {
+function targetPattern(pattern: string): string {
   const parsed = parsePattern(pattern)
   if (parsed.kind === 'bad' || parsed.path === undefined) return '.*'
   if (parsed.path.kind === 'regexp') return parsed.path.source.replace(/\$$/, '(?:\\?.*)?$')

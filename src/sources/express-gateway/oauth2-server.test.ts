@@ -40,6 +40,10 @@ it('shows no secret of the system configuration', () => {
   expect(JSON.stringify(use)).not.toMatch(/secret-\d/)
 })
 
+it('leaves the folder of the configuration out of the model, which may be served elsewhere', () => {
+  expect(printModel(oauth2ServerUse().model, { secrets: 'redact' })).not.toContain('/etc/gateway')
+})
+
 it('gives the policy the secrets themselves', () => {
   const { use } = oauth2ServerUse()
   const config = oauth2Server.config.parse(use?.config)

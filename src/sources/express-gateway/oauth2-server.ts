@@ -12,7 +12,7 @@ const sections = {
 }
 
 export function oauth2ServerConfig(context: Context, system: Mapping): Mapping {
-  const config: Record<string, unknown> = { folder: context.world.folder }
+  const config: Record<string, unknown> = {}
   for (const [name, keys] of Object.entries(sections)) {
     const section = system[name]
     if (!isMapping(section)) continue

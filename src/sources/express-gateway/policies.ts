@@ -100,7 +100,7 @@ export function translateAction(
         )
       }
       const config = { status, body: String(parameters['message']), contentType: 'text/html; charset=utf-8' }
-      return { uses: [], end: { kind: 'reply', ...config } }
+      return { uses: [], end: { kind: 'reply', ...config, etag: 'weak' } }
     }
     case 'proxy': {
       const proxied = translateProxy(context, parameters, step.proxies, step)
@@ -132,7 +132,9 @@ function checkAction(
     [...step.path, 'action', ...first.path],
     step,
     `Policy ${policy} params validation failed: ${printIssues(issues)}`,
-    `parameters of ${policy}: ${Object.keys((schema['properties'] ?? {}) as Mapping).join(', ')}`,
+    first.path.length > 0 && first.hint !== undefined
+      ? first.hint
+      : `parameters of ${policy}: ${Object.keys((schema['properties'] ?? {}) as Mapping).join(', ')}`,
   )
 }
 

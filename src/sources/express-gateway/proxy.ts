@@ -5,6 +5,7 @@ import type {
   Certificate,
   Endpoints,
   Forward,
+  ForwardProxy,
   PolicyUse,
   WeightedBackend,
 } from '../../model/model.ts'
@@ -84,7 +85,8 @@ export function translateProxy(
   const tls = addresses.some((url) => url.protocol === 'https:')
     ? tlsSettings(context, settings, proxies, options)
     : undefined
-  const targets = makeBackends(name, addresses, tls, proxies, context)
+  const via = proxyBetween(context, settings, options)
+  const targets = makeBackends(name, addresses, tls, via, proxies, context)
   const perTarget = targets.map(({ url }) => [
     pathUse(url, settings, options, context),
     // nearest to the backend: the others see the answer that was found at the end
@@ -131,6 +133,7 @@ function makeBackends(
   name: string,
   urls: readonly URL[],
   tls: TlsSettings | undefined,
+  via: ForwardProxy | undefined,
   proxies: Proxies,
   context: Context,
 ): readonly TargetOf[] {
@@ -144,7 +147,8 @@ function makeBackends(
   return [...groups].map(([key, members], index) => {
     const [first] = members
     if (first === undefined) throw new Error('a group of addresses is empty')
-    const suffix = tls === undefined || first.protocol !== 'https:' ? '' : tls.suffix
+    const through = via === undefined ? '' : `@${via.protocol}://${via.host}:${via.port}`
+    const suffix = `${tls === undefined || first.protocol !== 'https:' ? '' : tls.suffix}${through}`
     const id = `${sourceName}/${name}${groups.size > 1 ? `/${key === '' ? index : key}` : ''}${suffix}`
     const origin = context.gateway.origin(['serviceEndpoints', name], `service endpoint ${name}`)
     if (!proxies.backends.has(id)) {
@@ -154,6 +158,7 @@ function makeBackends(
         ...(first.protocol === 'https:'
           ? { tls: { serverName: hostOf(first), ...tls?.tls, trust: tls?.tls.trust ?? { kind: 'system' } } }
           : {}),
+        ...(via === undefined ? {} : { via }),
         unavailableStatus: 502,
         origin,
       })
@@ -173,6 +178,55 @@ function hostOf(url: URL): string {
 function portOf(url: URL): number {
   if (url.port !== '') return Number(url.port)
   return url.protocol === 'https:' ? 443 : 80
+}
+
+/**
+ * The environment wins over `proxyUrl`, as it did; `no_proxy` was not read, and is not (translate.ts says so). An
+ * address without a scheme is one of HTTP.
+ */
+function proxyBetween(context: Context, settings: Mapping, options: ProxyOptions): ForwardProxy | undefined {
+  const { environment } = context.world
+  const variable = proxyVariable(environment)
+  const written = variable === undefined ? settings['proxyUrl'] : environment[variable]
+  if (written === undefined || written === null || written === '') return undefined
+  const wrong = (message: string, hint: string): undefined => {
+    const path = variable === undefined ? [...options.path, 'action', 'proxyUrl'] : options.path
+    const what = variable ?? 'proxyUrl'
+    // its text is not said: it may hold a password
+    const complaint = {
+      code: 'proxy-url',
+      severity: 'error',
+      message: `${options.object}: ${what} ${message}`,
+      hint,
+    } as const
+    complain(context, path, complaint, options.object)
+    return undefined
+  }
+  const text = String(written)
+  let url: URL
+  try {
+    url = new URL(/^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`)
+  } catch {
+    return wrong('is not the address of a proxy', 'as http://proxy.example.com:3128')
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    return wrong(
+      `asks for a proxy that speaks ${url.protocol.slice(0, -1)}`,
+      'http:// or https://; most proxies that speak SOCKS speak HTTP too, and a PAC file names one that does',
+    )
+  }
+  const user = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  return {
+    protocol: url.protocol === 'http:' ? 'http' : 'https',
+    host: hostOf(url),
+    port: portOf(url),
+    ...(user === ':' ? {} : { authorization: new Secret(`Basic ${Buffer.from(user).toString('base64')}`) }),
+  }
+}
+
+/** The first variable that names a proxy for everything. */
+export function proxyVariable(environment: Context['world']['environment']): string | undefined {
+  return ['http_proxy', 'HTTP_PROXY'].find((one) => (environment[one] ?? '') !== '')
 }
 
 interface TlsSettings {
@@ -349,19 +403,6 @@ const without: Readonly<Record<string, string>> = {
 
 function reportUnsupported(context: Context, settings: Mapping, options: ProxyOptions): void {
   const path = [...options.path, 'action']
-  if (settings['proxyUrl'] !== undefined) {
-    complain(
-      context,
-      [...path, 'proxyUrl'],
-      {
-        code: 'proxy-url',
-        severity: 'error',
-        message: `${options.object}: proxyUrl asks for a proxy between gateway and service, which there is not`,
-        hint: 'name the proxy as the serviceEndpoint where it is a reverse proxy; otherwise open the way to the service',
-      },
-      options.object,
-    )
-  }
   for (const key of Object.keys(settings)) {
     if (understood.has(key) && !(key === 'toProxy' && settings[key] === true)) continue
     const reason = key === 'toProxy' ? toProxy : without[key]

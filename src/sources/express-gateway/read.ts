@@ -3,7 +3,8 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import type { Place } from '../source.ts'
 import { watchFolders } from './changes.ts'
-import { referencedFiles } from './references.ts'
+import { createDownload, type Download } from './download.ts'
+import { referencedFiles, referencedSchemas } from './references.ts'
 import { kargoPlugins, modelNames, type ModelName, type TextFile, type World } from './world.ts'
 
 /**
@@ -13,7 +14,8 @@ import { kargoPlugins, modelNames, type ModelName, type TextFile, type World } f
 export async function* read(place: Place, signal: AbortSignal): AsyncGenerator<World> {
   if (place.kind !== 'folder') throw new Error('Express Gateway is read from a folder')
   const folder = resolve(place.path)
-  let world = await readWorld(folder, place.environment)
+  const download = createDownload()
+  let world = await readWorld(folder, place.environment, { download })
   yield world
   if ((place.environment['EG_DISABLE_CONFIG_WATCH'] ?? '') !== '') return
   const polling = (place.environment['CHOKIDAR_USEPOLLING'] ?? '') !== ''
@@ -23,7 +25,7 @@ export async function* read(place: Place, signal: AbortSignal): AsyncGenerator<W
     try {
       // watched first, then read: what changed in between is not missed
       for (let tick = true; tick; tick = await next(changes.ticks)) {
-        const again = await readWorld(folder, place.environment)
+        const again = await readWorld(folder, place.environment, { download })
         if (same(world, again)) continue
         world = again
         yield world
@@ -48,11 +50,17 @@ export async function recognise(folder: string): Promise<boolean> {
   return false
 }
 
-/** `instead`: as if the file held that. */
+export interface ReadOptions {
+  /** As if gateway.config held that. */
+  readonly gateway?: string
+  /** Remembers what was downloaded before. */
+  readonly download?: Download
+}
+
 export async function readWorld(
   folder: string,
   environment: World['environment'],
-  instead: { readonly gateway?: string } = {},
+  { gateway: instead, download = createDownload() }: ReadOptions = {},
 ): Promise<World> {
   const [found, system, users, applications, credentials] = await Promise.all([
     readConfig(folder, 'gateway.config'),
@@ -60,8 +68,7 @@ export async function readWorld(
     ...modelNames.map((name) => readText(join(folder, 'models', `${name}.json`), `models/${name}.json`)),
   ])
   if (found === undefined || system === undefined) throw new Error('a file was not read')
-  const gateway: TextFile =
-    instead.gateway === undefined ? found : { kind: 'text', name: found.name, text: instead.gateway }
+  const gateway: TextFile = instead === undefined ? found : { kind: 'text', name: found.name, text: instead }
   const missing = (name: ModelName): TextFile => ({ kind: 'missing', name: `models/${name}.json` })
   const models: World['models'] = {
     users: users ?? missing('users'),
@@ -70,6 +77,7 @@ export async function readWorld(
   }
   const names = referencedFiles({ gateway, system, environment })
   const files = await Promise.all(names.map(async (name) => [name, await readNamed(folder, name)] as const))
+  const schemas = await readSchemas({ gateway, environment }, download)
   const ownPlugins = await Promise.all(
     kargoPlugins.map(async (name) => ((await hasPlugin(folder, name)) ? [name] : [])),
   )
@@ -79,9 +87,23 @@ export async function readWorld(
     gateway,
     system,
     models,
-    files: Object.fromEntries(files),
+    files: { ...Object.fromEntries(files), ...schemas },
     ownPlugins: ownPlugins.flat(),
     consumers: await readConsumerFiles(folder),
+  }
+}
+
+/** Of a document it is known only when it is there what it refers to in turn. */
+async function readSchemas(
+  world: Pick<World, 'gateway' | 'environment'>,
+  download: Download,
+): Promise<Readonly<Record<string, TextFile>>> {
+  let files: Readonly<Record<string, TextFile>> = {}
+  for (;;) {
+    const missing = referencedSchemas(world, files).filter((url) => files[url] === undefined)
+    if (missing.length === 0) return files
+    const found = await Promise.all(missing.map(async (url) => [url, await download(url)] as const))
+    files = { ...files, ...Object.fromEntries(found) }
   }
 }
 
@@ -127,6 +149,7 @@ async function readText(path: string, name: string): Promise<TextFile> {
 function foldersOf(world: World): readonly string[] {
   const folders = new Set([world.folder, join(world.folder, 'models')])
   for (const name of Object.keys(world.files)) {
+    if (/^https?:\/\//.test(name)) continue
     folders.add(dirname(resolve(name)))
     if (!isAbsolute(name)) folders.add(dirname(join(world.folder, name)))
   }

@@ -1,6 +1,6 @@
 /** fixtures/x.yml (and x.system.yml) → x.model and x.diag. UPDATE=1 writes them anew: read what it wrote. */
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { placeOf } from '../../model/diagnostic.ts'
 import { printModel } from '../../model/text.ts'
 import { referencedFiles } from './references.ts'
@@ -76,17 +76,78 @@ it('asks for what the system configuration says', () => {
   expect(wishes?.admin).toBeUndefined()
 })
 
-it('says that http_proxy has no effect, without its value', () => {
-  const world = worldOf('proxy')
-  const http = (environment: Record<string, string>) =>
-    translate({ ...world, environment: { ...world.environment, ...environment } }).diagnostics.filter(
-      ({ code }) => code === 'express-gateway/http-proxy',
-    )
-  expect(http({ HTTP_PROXY: 'http://user:secret@proxy.example:3128' })).toEqual([
-    expect.objectContaining({ severity: 'warning', message: expect.stringMatching(/^HTTP_PROXY is set/) as unknown }),
-  ])
-  expect(JSON.stringify(http({ HTTP_PROXY: 'http://user:secret@proxy.example:3128' }))).not.toContain('secret')
-  expect(http({ http_proxy: '' })).toEqual([])
+describe('a proxy between gateway and services', () => {
+  const proxied = (action: string, environment: Record<string, string> = {}) => {
+    const text = `http: { port: 1 }
+policies: [proxy]
+apiEndpoints: { a: { paths: /a } }
+serviceEndpoints: { s: { url: 'https://s' } }
+pipelines: { a: { apiEndpoints: [a], policies: [{ proxy: { action: { serviceEndpoint: s${action} } } }] } }
+`
+    const { model, diagnostics } = translate({
+      ...worldOf('proxy'),
+      environment,
+      gateway: { kind: 'text', name: 'gateway.config.yml', text },
+    })
+    return { backends: model.backends, diagnostics }
+  }
+
+  it('is what proxyUrl says', () => {
+    const { backends, diagnostics } = proxied(', proxyUrl: "http://me:p%40ss@proxy.example:3128"')
+    expect(diagnostics).toEqual([])
+    expect(backends).toMatchObject([
+      {
+        id: 'express-gateway/s@http://proxy.example:3128',
+        tls: { serverName: 's' },
+        via: { protocol: 'http', host: 'proxy.example', port: 3128 },
+      },
+    ])
+    expect(backends[0]?.via?.authorization?.reveal()).toBe(`Basic ${Buffer.from('me:p@ss').toString('base64')}`)
+  })
+
+  it('is what http_proxy says before proxyUrl, and no_proxy changes nothing: both are said, without a value', () => {
+    const environment = { HTTP_PROXY: 'user:secret@proxy.example:8080', no_proxy: 's' }
+    const { backends, diagnostics } = proxied(', proxyUrl: "https://other"', environment)
+    expect(backends[0]?.via).toMatchObject({ protocol: 'http', host: 'proxy.example', port: 8080 })
+    expect(diagnostics).toMatchObject([
+      { code: 'express-gateway/http-proxy', severity: 'info' },
+      { code: 'express-gateway/no-proxy', severity: 'warning' },
+    ])
+    expect(JSON.stringify([diagnostics, backends])).not.toContain('secret')
+    expect(proxied('', { http_proxy: '', no_proxy: '*' })).toMatchObject({ diagnostics: [] })
+  })
+
+  it.each(['socks5://proxy:1080', 'pac+http://proxy/wpad.dat', 'http://no host', 'http://proxy:99999'])(
+    'cannot be %s: an error that does not repeat it',
+    (url) => {
+      const { diagnostics } = proxied(`, proxyUrl: "${url}"`)
+      expect(diagnostics).toMatchObject([{ code: 'express-gateway/proxy-url', severity: 'error' }])
+      expect(JSON.stringify(diagnostics)).not.toContain(url)
+    },
+  )
+})
+
+describe('what the defaults of the store cost', () => {
+  const said = (system: string, policies = '[oauth2]') =>
+    translate({
+      ...worldOf('proxy'),
+      gateway: { kind: 'text', name: 'gateway.config.yml', text: `http: { port: 1 }\npolicies: ${policies}\n` },
+      system: { kind: 'text', name: 'system.config.yml', text: system },
+    }).diagnostics.map(({ severity, code }) => `${severity} ${code}`)
+
+  it.each([
+    ['{}', 'warning express-gateway/default-cipher-key'],
+    ['db: { redis: { host: r } }', 'warning express-gateway/default-cipher-key'],
+    ['crypto: { cipherKey: sensitiveKey }', 'warning express-gateway/default-cipher-key'],
+    ['crypto: { cipherKey: "own and long" }', undefined],
+    ['db: { redis: { emulate: true } }', 'info express-gateway/emulated'],
+  ])('%s', (system, expected) => {
+    expect(said(system)).toEqual(expected === undefined ? [] : [expected])
+  })
+
+  it('does not concern who issues no tokens', () => {
+    expect(said('{}', '[key-auth]')).toEqual([])
+  })
 })
 
 it('says that toProxy has no effect, where it is switched on', () => {

@@ -5,7 +5,7 @@ import type { Translation } from '../source.ts'
 import { parseFile, type Document, type Path } from './document.ts'
 import { translateListeners } from './listeners.ts'
 import { apiEndpointsOf, isMapping, listOf, pipelinesOf, serviceEndpointsOf, type Mapping } from './normalise.ts'
-import type { Proxies } from './proxy.ts'
+import { proxyVariable, type Proxies } from './proxy.ts'
 import { nearestWord } from '../../lib/yaml/words.ts'
 import { complain, complainSystem, type Complaint, type Context } from './report.ts'
 import { translateRoutes } from './routes.ts'
@@ -62,7 +62,8 @@ function translateFresh(world: World): Translation {
     plugins: plugins.foreign,
     builtIn: plugins.builtIn,
   })
-  reportHttpProxy(context, proxies)
+  reportProxies(context, proxies)
+  reportStore(context, systemWritten, whitelist)
   const wishes = translateWishes(context, {
     gateway: config,
     system: systemConfig,
@@ -82,15 +83,49 @@ function translateFresh(world: World): Translation {
   return { model, diagnostics, statuses: [], wishes, ...(hasErrors(diagnostics) ? { refused: true } : {}) }
 }
 
-/** Its value is not said: it may hold a password. */
-function reportHttpProxy(context: Context, { backends }: Proxies): void {
-  const name = ['http_proxy', 'HTTP_PROXY'].find((one) => (context.world.environment[one] ?? '') !== '')
-  if (name === undefined || backends.size === 0) return
-  context.diagnostics.push({
-    code: 'express-gateway/http-proxy',
+/** What the environment says changes every service, and `no_proxy` changes nothing: both are worth a word. No value is said: it may hold a password. */
+function reportProxies(context: Context, { backends }: Proxies): void {
+  const { environment } = context.world
+  const variable = proxyVariable(environment)
+  if (variable !== undefined && backends.size > 0) {
+    context.diagnostics.push({
+      code: 'express-gateway/http-proxy',
+      severity: 'info',
+      message: `${variable} is set: all services are reached through that proxy, as with Express Gateway`,
+      hint: 'unset it for the gateway where they should be reached directly',
+    })
+  }
+  const except = ['no_proxy', 'NO_PROXY'].find((one) => (environment[one] ?? '') !== '')
+  if (except !== undefined && [...backends.values()].some((backend) => backend.via !== undefined)) {
+    context.diagnostics.push({
+      code: 'express-gateway/no-proxy',
+      severity: 'warning',
+      message: `${except} is set, and has no effect, as with Express Gateway: no service is excepted from the proxy`,
+      hint: `unset ${variable ?? 'http_proxy'}, and write proxyUrl at the services that need the proxy`,
+    })
+  }
+}
+
+/** What the defaults of the store cost, said once and where it is written. */
+function reportStore(context: Context, system: Mapping, whitelist: ReadonlySet<string>): void {
+  const db = isMapping(system['db']) ? system['db'] : {}
+  const redis = isMapping(db['redis']) ? db['redis'] : {}
+  if (redis['emulate'] === true) {
+    complainSystem(context, ['db', 'redis', 'emulate'], {
+      code: 'emulated',
+      severity: 'info',
+      message: 'db.redis.emulate: users, credentials and tokens are in memory, and lost at each restart',
+      hint: 'without db.redis they are kept in the folder .gantry; with host and port, in that Redis',
+    })
+    return
+  }
+  const crypto = isMapping(system['crypto']) ? system['crypto'] : {}
+  if (!whitelist.has('oauth2') || crypto['cipherKey'] !== 'sensitiveKey') return
+  complainSystem(context, ['crypto', 'cipherKey'], {
+    code: 'default-cipher-key',
     severity: 'warning',
-    message: `${name} is set, and has no effect: requests go straight to the services`,
-    hint: 'unset it for the gateway; where services are reached by that proxy only, open the way to them',
+    message: 'crypto.cipherKey is the one that everybody knows: who can read the store can read every token in it',
+    hint: 'crypto: { cipherKey: ${EG_CIPHER_KEY} } in system.config; tokens that are out by then have to be issued anew',
   })
 }
 
@@ -117,6 +152,7 @@ function validated(
       code: 'schema',
       severity: 'error',
       message: `${document.file}${pointer(issue.path)} ${issue.message}`,
+      hint: issue.hint,
     })
   }
   return isMapping(value) && issues.length === 0 ? value : undefined

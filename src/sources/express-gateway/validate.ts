@@ -2,12 +2,15 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
 import addFormats from 'ajv-formats'
 import type { Path } from './document.ts'
+import { listOf } from './normalise.ts'
 import type { Schema } from './schemas.ts'
 
 export interface Issue {
   readonly path: Path
   /** In the words that Express Gateway's users know: `should have required property 'url'`. */
   readonly message: string
+  /** What to write instead, where the rule that was broken says so much. */
+  readonly hint?: string
 }
 
 export interface Validation {
@@ -31,16 +34,21 @@ export function validate(schema: Schema, given: unknown): Validation {
   }
   const holder = { value: copy(given) }
   if (check(holder.value)) return { value: holder.value, issues: [] }
-  const places = new Map<string, { path: Path; messages: string[] }>()
+  const places = new Map<string, { path: Path; messages: string[]; hint: string | undefined }>()
   for (const error of check.errors ?? []) {
     const path = pathOf(error.instancePath)
     const key = error.instancePath
-    const place = places.get(key) ?? { path, messages: [] }
+    const place = places.get(key) ?? { path, messages: [], hint: undefined }
     places.set(key, place)
+    place.hint ??= hintOf(error)
     const message = wordsOf(error)
     if (!place.messages.includes(message)) place.messages.push(message)
   }
-  const issues = [...places.values()].map(({ path, messages }) => ({ path, message: messages.join(', ') }))
+  const issues = [...places.values()].map(({ path, messages, hint }) => ({
+    path,
+    message: messages.join(', '),
+    ...(hint === undefined ? {} : { hint }),
+  }))
   return { value: holder.value, issues }
 }
 
@@ -88,6 +96,40 @@ function wordsOf(error: ErrorObject): string {
     default:
       return (error.message ?? 'is not valid').replace(/^must /, 'should ')
   }
+}
+
+/** In the order in which they are said; the first that has one speaks for its place. */
+function hintOf({ keyword, params }: ErrorObject): string | undefined {
+  const parameters = params as Readonly<Record<string, unknown>>
+  switch (keyword) {
+    case 'format':
+      if (parameters['format'] === 'uri') return 'a URL with its scheme, as http://127.0.0.1:3000'
+      if (parameters['format'] === 'regex')
+        return 'a JavaScript regular expression; a literal \\ ( [ { * + ? needs a \\ before it'
+      return undefined
+    case 'required':
+      return `add ${String(parameters['missingProperty'])}`
+    case 'oneOf':
+      return Array.isArray(parameters['passingSchemas'])
+        ? 'only one of them may be there: take the other away'
+        : undefined
+    case 'type':
+      return `write ${listOf(parameters['type'])
+        .map((type) => TYPES[String(type)] ?? String(type))
+        .join(', or ')}`
+    default:
+      return undefined
+  }
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  object: 'a mapping (key: value)',
+  array: 'a list (lines with a dash, or [a, b])',
+  string: 'a text',
+  number: 'a number',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  null: 'nothing at all',
 }
 
 /** Plain data is copied; what else YAML can say (regular expressions, dates) is kept. */

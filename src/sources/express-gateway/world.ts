@@ -13,7 +13,7 @@ export interface World {
   readonly gateway: TextFile
   readonly system: TextFile
   readonly models: Readonly<Record<ModelName, TextFile>>
-  /** Files that the configuration names (keys, certificates), by the path as it is written there. */
+  /** Files that the configuration names (keys, certificates), by the path as it is written there; schemas elsewhere by their URL. */
   readonly files: Readonly<Record<string, TextFile>>
   /** Names for which the folder has a plugin file of its own, `plugins/NAME.js` or `plugins/NAME/index.js`. */
   readonly ownPlugins: readonly string[]

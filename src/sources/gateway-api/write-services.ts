@@ -61,6 +61,8 @@ export function writeBackend(
     )
   if (backend.health?.active !== undefined)
     say('write-backend', 'warning', `backend ${backend.id}: there is no equivalent of active health checks`, origin)
+  if (backend.via !== undefined)
+    say('write-backend', 'error', `backend ${backend.id}: there is no equivalent of the proxy before it`, origin)
   if (usable.some(({ weight = 1 }) => weight !== 1))
     say('write-backend', 'warning', `backend ${backend.id}: weights of single endpoints are left out`, origin)
 

@@ -367,6 +367,11 @@ export class Compiler {
     world: World,
     diagnostics: Diagnostic[],
   ): CompiledBackend {
+    if (backend.via !== undefined && backend.protocol !== 'http1') {
+      const message = `backend ${backend.id} speaks ${backend.protocol}, which goes through no proxy`
+      diagnostics.push({ code: 'engine/backend-via', severity: 'error', message, origin: backend.origin })
+      return { backend, endpoints: undefined, security: undefined }
+    }
     if (backend.tls === undefined) return { backend, endpoints, security: undefined }
     const ids = [
       ...(backend.tls.trust.kind === 'ca' ? backend.tls.trust.certificates : []),

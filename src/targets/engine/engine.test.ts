@@ -558,8 +558,14 @@ describe('plans', () => {
     cleanups.push(() => taken.close())
     const used = (taken.address() as AddressInfo).port
     const listeners = [{ id: 'l', address: '127.0.0.1', port: used, protocol: 'http' as const, origin }]
-    await expect(served.swap({ ...modelOf([port]), listeners })).rejects.toThrow(/something else listens there/)
+    await expect(served.swap({ ...modelOf([port]), listeners })).rejects.toThrow(
+      /something else listens there; the last plan serves on/,
+    )
     expect(await (await fetch(served.url)).text()).toBe('old')
+    // where there is no plan before, none is said to serve on
+    await expect(start({ ...modelOf([port]), listeners })).rejects.toThrow(
+      /something else listens there; nothing is served/,
+    )
   })
 
   test('stop lets an answer finish, and takes nothing new', async () => {

@@ -148,13 +148,14 @@ export function createEngine(options: EngineOptions): Engine {
 
       const opened: OpenPort[] = []
       const diagnostics: Diagnostic[] = []
+      const consequence = open.size > 0 ? 'the last plan serves on' : 'nothing is served'
       for (const socketPlan of coming) {
         const socket = openPort(socketPlan)
         try {
           await socket.listen()
           opened.push(socket)
         } catch (error) {
-          diagnostics.push(cannotListen(socketPlan, error))
+          diagnostics.push(cannotListen(socketPlan, error, consequence))
         }
       }
       if (diagnostics.length > 0) {
@@ -166,7 +167,7 @@ export function createEngine(options: EngineOptions): Engine {
             open.set(socket.plan.key, again)
             void socket.drain(DRAIN)
           } catch (error) {
-            diagnostics.push(cannotListen(socket.plan, error))
+            diagnostics.push(cannotListen(socket.plan, error, consequence))
           }
         }
         return { kind: 'refused', diagnostics }
@@ -219,7 +220,7 @@ export function createEngine(options: EngineOptions): Engine {
 /** How long a connection of a port that is gone from the plan may finish, milliseconds. */
 const DRAIN = 30_000
 
-function cannotListen(socketPlan: PortPlan, error: unknown): Diagnostic {
+function cannotListen(socketPlan: PortPlan, error: unknown, consequence: string): Diagnostic {
   const { listener } = socketPlan.listeners[0]!
   const code = (error as NodeJS.ErrnoException).code ?? ''
   const where = `${socketPlan.address ?? '*'}:${socketPlan.port}`
@@ -234,7 +235,7 @@ function cannotListen(socketPlan: PortPlan, error: unknown): Diagnostic {
   return {
     code: 'engine/cannot-listen',
     severity: 'error',
-    message: `listener ${listener.id} cannot open ${where}: ${why}; the last plan serves on`,
+    message: `listener ${listener.id} cannot open ${where}: ${why}; ${consequence}`,
     hint: code === 'EACCES' ? 'a port above 1023, or the right to bind low ones' : 'another port, or stop what uses it',
     origin: listener.origin,
   }

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import { Fields, HOP, TAG } from '../../lib/http1/fields.ts'
 import type { ResponseHead } from '../../lib/http1/head.ts'
-import type { Forward } from '../../model/model.ts'
+import type { Forward, ForwardProxy } from '../../model/model.ts'
 import type { CompiledStep } from './compile.ts'
 import { STAGE, type EngineExchange, type Outbound } from './exchange.ts'
 import { isGrpcExchange } from './http2/grpc.ts'
@@ -171,7 +171,21 @@ function writeRequest(exchange: EngineExchange, endpoint: EndpointPool, length: 
   } else if (request.trailers) {
     added += 'TE: trailers\r\nConnection: TE\r\n'
   }
+  const { via, security } = endpoint.backend
+  if (via !== undefined && security === undefined) {
+    // what the client says to a proxy of its own is not for ours (RFC 9110 11.7.2)
+    headers.delete('proxy-authorization')
+    return writeForProxy(exchange, endpoint, via, headers.write(skip) + added)
+  }
   return `${request.method} ${request.target} HTTP/1.1\r\n${headers.write(skip)}${added}\r\n`
+}
+
+/** In absolute form, to a proxy that the endpoint is behind. */
+function writeForProxy(exchange: EngineExchange, endpoint: EndpointPool, via: ForwardProxy, fields: string): string {
+  const { method, target } = exchange.request
+  const shown = via.authorization === undefined ? '' : `Proxy-Authorization: ${via.authorization.reveal()}\r\n`
+  const path = target.startsWith('/') ? target : ''
+  return `${method} http://${hostOfEndpoint(endpoint)}${path} HTTP/1.1\r\n${fields}${shown}\r\n`
 }
 
 export function hostOfEndpoint(pool: EndpointPool): string {
@@ -262,7 +276,7 @@ function again(exchange: EngineExchange, base: number): void {
 }
 
 /** The route cannot be served as it stands. */
-export function refuse(exchange: EngineExchange, status: number, failure: string): void {
+function refuse(exchange: EngineExchange, status: number, failure: string): void {
   exchange.failure ??= failure
   plainAnswer(exchange, status, undefined, undefined)
 }

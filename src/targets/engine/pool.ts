@@ -1,6 +1,6 @@
 /** A backend at work: its endpoints, which of them is next, and the connections to each that wait for a request. */
 import { createHash } from 'node:crypto'
-import type { Backend, Endpoint, Endpoints } from '../../model/model.ts'
+import type { Backend, Endpoint, Endpoints, ForwardProxy } from '../../model/model.ts'
 import { leaveAsked } from './ask.ts'
 import type { EngineExchange } from './exchange.ts'
 import { BackendSessions } from './http2/sessions.ts'
@@ -35,6 +35,7 @@ export class BackendPool {
   readonly #context: PoolContext
   #given: Endpoints | undefined
   #security: BackendSecurity | undefined
+  #via: ForwardProxy | undefined
   #picker: Picker = createPicker([])
   #check: HealthCheck | undefined
   #ring: Ring | undefined
@@ -48,15 +49,22 @@ export class BackendPool {
     return this.#security
   }
 
+  /** The proxy between us and the endpoints. */
+  get via(): ForwardProxy | undefined {
+    return this.#via
+  }
+
   /** Touches only what has changed: connections to endpoints that stay, stay. */
   configure(backend: Backend | undefined, given: Endpoints | undefined, security: BackendSecurity | undefined): void {
     if (this.backend === backend && this.#given === given && this.#security === security) return
-    const keep = this.backend?.protocol === backend?.protocol && this.#security === security
+    const keep =
+      this.backend?.protocol === backend?.protocol && this.#security === security && sameProxy(this.#via, backend?.via)
     const before = new Map(this.endpoints.map((endpoint) => [endpoint.key, endpoint]))
     this.backend = backend
     this.http2 = http2Of(backend)
     this.#given = given
     this.#security = security
+    this.#via = backend?.via
     const addresses = backend === undefined ? [] : (given?.addresses ?? [])
     const now: EndpointPool[] = []
     for (const address of addresses) {
@@ -329,6 +337,16 @@ function http2Of(backend: Backend | undefined): BackendPool['http2'] {
     case 'udp':
       return 'never'
   }
+}
+
+function sameProxy(a: ForwardProxy | undefined, b: ForwardProxy | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return (
+    a.protocol === b.protocol &&
+    a.host === b.host &&
+    a.port === b.port &&
+    a.authorization?.reveal() === b.authorization?.reveal()
+  )
 }
 
 function keyOf(endpoint: Endpoint): string {

@@ -5,6 +5,7 @@ import { BodyTooLarge, type Outcome, Refusal, type Reply } from '../../policies/
 import { StoreUnavailable } from '../../policies/services.ts'
 import { STAGE, type EngineExchange } from './exchange.ts'
 import { dispatch, forward, plainAnswer } from './forward.ts'
+import { taggedReply } from './tagged.ts'
 import { expressNotFound } from './unmatched.ts'
 
 /** A request whose head is complete: listener policies, then its route. */
@@ -114,8 +115,9 @@ function exhausted(exchange: EngineExchange): void {
     return
   }
   const { action } = program.route
-  if (action.kind === 'reply') plainAnswer(exchange, action.status, action.body, action.contentType)
-  else findRoute(exchange)
+  if (action.kind !== 'reply') findRoute(exchange)
+  else if (action.etag !== undefined) reply(exchange, taggedReply(action, exchange.request))
+  else plainAnswer(exchange, action.status, action.body, action.contentType)
 }
 
 function findRoute(exchange: EngineExchange): void {

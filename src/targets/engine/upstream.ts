@@ -5,7 +5,7 @@ import { readResponseHead, type Refusal, type ResponseHead } from '../../lib/htt
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import type { BodySink } from './body-flow.ts'
 import { clock } from './clock.ts'
-import { dialSecurely, placeOf } from './dial.ts'
+import { dialSecurely, dialsPlainly, placeOf } from './dial.ts'
 import type { EngineExchange, Outbound, TunnelEnd } from './exchange.ts'
 import { answered, failedUpstream, INTERIM_MOST, type UpstreamFailure } from './forward.ts'
 import type { EndpointPool } from './pool.ts'
@@ -57,13 +57,12 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     super()
     this.pool = pool
     this.address = pool.address
-    const { security } = pool.backend
     pool.context.counts.upstreamConnects++
-    if (security === undefined) {
+    if (dialsPlainly(pool)) {
       this.#wire = Wire.connect(this, placeOf(pool))
       this.#wire.socket.on('connect', () => this.#onConnect())
     } else {
-      const socket = dialSecurely(pool, security, ALPN)
+      const socket = dialSecurely(pool, ALPN)
       this.#wire = Wire.over(() => this, socket)
       socket.on('secureConnect', () => this.#onConnect())
     }
@@ -256,8 +255,8 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
         else this.#held = Wire.keep(bytes.subarray(from, length))
         return -1
       }
-      const size = end - from
       const head = readResponseHead(bytes, from, end, HEAD_LIMITS)
+      const size = end - from
       from = end
       if (head.kind === 'refusal') {
         this.#fail('bad-answer', `bad-answer: ${head.reason}`)

@@ -45,6 +45,7 @@ export function placeRoute(route: Route, next: Route | undefined, context: Place
     case 'next':
       return engine('it goes on with the next route')
     case 'reply':
+      if (action.etag !== undefined) return engine('nginx makes no ETag for a fixed answer')
       if (!isPlainReply(action)) return engine('nginx would read $ in its answer, or knows no such status')
       return { kind: 'directives', directives: [...before, ...reply(action)] }
     case 'forward':
@@ -174,6 +175,7 @@ function whyNotProxied(forward: Forward, backend: Backend): string | undefined {
   const { timeouts = {}, retry, persistence, forwarded = 'replace' } = forward
   if (backend.protocol !== 'http1') return `its backend speaks ${backend.protocol}`
   if (backend.tls !== undefined) return 'its backend speaks TLS'
+  if (backend.via !== undefined) return 'its backend is reached through a proxy'
   if (backend.health?.active !== undefined) return 'its endpoints are checked actively'
   if (backend.balance !== undefined && backend.balance.kind === 'hash') return 'its endpoints are chosen by a hash'
   if (retry !== undefined && retry.attempts > 0) return 'it is tried again'
