@@ -1,0 +1,230 @@
+/** One stream of a server's session: a body comes, an answer goes, each as fast as the other side takes it. */
+import { ERROR, FLAG, four, frameHead, TYPE } from './frames.ts'
+import type { Session } from './session.ts'
+
+export interface StreamUser {
+  /** bytes[from, end) of the body, until this returns. */
+  onData(bytes: Buffer, from: number, end: number): void
+  /** The body is whole. `trailers`: field lines with CRLF, without what follows them; undefined: none. */
+  onEndOfBody(trailers: string | undefined): void
+  /** After `send` has said false: it takes more. */
+  onDrain(): void
+  /** The client does not want it any more, has broken a rule, or has gone; nothing can be sent. */
+  onLost(code: number): void
+}
+
+export class Stream {
+  readonly id: number
+  /** The id as frames have it. */
+  readonly head: string
+  user: StreamUser | undefined = undefined
+  /** What the client takes of it, bytes; may be negative. */
+  window: number
+  /** What we take, and what was used since we said so. */
+  receives: number
+  used = 0
+  /** Bytes of the body to come; -1: the end will tell. */
+  expected = -1
+  /** The last frame of the body is being read. */
+  remoteEnds: boolean
+  remoteEnded: boolean
+  /** The end of the answer is known, and may wait to be sent. */
+  localEnds = false
+  readonly #session: Session
+  #over = false
+  #paused = false
+  #delivering = false
+  #held: Buffer[] | undefined
+  #endHeld = false
+  #trailers: string | undefined
+  #queue: (string | Buffer)[] = []
+  /** Of the first of the queue: what was sent. */
+  #sent = 0
+  #tail: string | undefined
+
+  constructor(session: Session, id: number, window: number, receives: number, ended: boolean) {
+    this.#session = session
+    this.id = id
+    this.head = four(id)
+    this.window = window
+    this.receives = receives
+    this.remoteEnds = this.remoteEnded = ended
+  }
+
+  /** Nothing can be sent any more, or all was. */
+  get over(): boolean {
+    return this.#over
+  }
+
+  /** Does something wait to be sent? */
+  get hasMore(): boolean {
+    return this.#queue.length > 0
+  }
+
+  // --- the answer: field lines with their CRLF, in any case ---
+
+  inform(status: number, lines: string): void {
+    if (!this.#over) this.#session.headers(this, status, lines, 0)
+  }
+
+  respond(status: number, lines: string): void {
+    if (!this.#over) this.#session.headers(this, status, lines, 0)
+  }
+
+  /** A head that is all of the answer. */
+  respondWhole(status: number, lines: string): void {
+    if (this.#over || this.localEnds) return
+    this.localEnds = true
+    this.#session.headers(this, status, lines, FLAG.endStream)
+    this.#finish()
+  }
+
+  /** False: wait for onDrain before more. Latin1, or a Buffer that may lie in memory that is read into again. */
+  send(piece: string | Buffer): boolean {
+    if (this.#over || this.localEnds || piece.length === 0) return true
+    const to = this.hasMore ? 0 : this.#session.data(this, piece, 0, false, MANY)
+    if (to < piece.length) this.#push(piece, to)
+    return !this.hasMore
+  }
+
+  /** `last` of the body, latin1, may be empty. `trailers`: lines, as above. */
+  end(last: string, trailers: string | undefined): void {
+    if (this.#over || this.localEnds) return
+    this.localEnds = true
+    this.#tail = trailers
+    if (last !== '') {
+      const to = this.hasMore ? 0 : this.#session.data(this, last, 0, trailers === undefined, MANY)
+      if (to < last.length) {
+        this.#push(last, to)
+        return
+      }
+    } else if (this.hasMore) return
+    else if (trailers === undefined) this.#session.emit(frameHead(0, TYPE.data, FLAG.endStream, this.head))
+    this.#sendTail()
+  }
+
+  /** The answer ends here and is not whole. */
+  abort(code: number): void {
+    if (this.#over) return
+    this.#forget()
+    this.#session.reset(this, code)
+  }
+
+  /** The request contradicts itself: the stream ends, and onLost follows. */
+  malformed(): void {
+    this.#session.fault(this, ERROR.protocol)
+  }
+
+  // --- the request ---
+
+  pause(): void {
+    this.#paused = true
+  }
+
+  resume(): void {
+    this.#paused = false
+    if (!this.#delivering && this.#held !== undefined) this.#deliver()
+  }
+
+  // --- what the session calls ---
+
+  receive(bytes: Buffer, from: number, end: number): void {
+    if (this.#paused || this.#held !== undefined) {
+      ;(this.#held ??= []).push(Buffer.from(bytes.subarray(from, end)))
+      return
+    }
+    this.#session.use(this.remoteEnds ? undefined : this, end - from)
+    this.#delivering = true
+    this.user?.onData(bytes, from, end)
+    this.#delivering = false
+    if (this.#held !== undefined) this.#deliver()
+  }
+
+  receiveEnd(trailers: string | undefined): void {
+    // RFC 9113 §8.1.1: trailers, too, end what was announced
+    if (this.expected > 0) {
+      this.#session.fault(this, ERROR.protocol)
+      return
+    }
+    this.remoteEnds = this.remoteEnded = true
+    if (this.#over) return
+    if (this.#held !== undefined) {
+      this.#endHeld = true
+      this.#trailers = trailers
+    } else this.user?.onEndOfBody(trailers)
+  }
+
+  /** The windows are open again: one frame, then it is somebody else's turn. */
+  sendMore(): void {
+    const piece = this.#queue[0]
+    if (piece === undefined) return
+    const only = this.#queue.length === 1
+    const to = this.#session.data(this, piece, this.#sent, only && this.localEnds && this.#tail === undefined, 1)
+    if (to < piece.length) this.#sent = to
+    else {
+      this.#queue.shift()
+      this.#sent = 0
+      if (only) {
+        if (this.localEnds) this.#sendTail()
+        this.user?.onDrain()
+        return
+      }
+    }
+    this.#session.wait(this)
+  }
+
+  /** The session ends it; nothing is sent for it any more. */
+  lost(code: number): void {
+    if (this.#over) return
+    this.#forget()
+    this.user?.onLost(code)
+  }
+
+  // --- inside ---
+
+  #push(piece: string | Buffer, from: number): void {
+    const rest = typeof piece === 'string' ? piece.slice(from) : this.#session.keep(piece.subarray(from))
+    this.#queue.push(rest)
+    this.#session.wait(this)
+  }
+
+  /** All of the body is on its way. */
+  #sendTail(): void {
+    if (this.#tail !== undefined) this.#session.headers(this, 0, this.#tail, FLAG.endStream)
+    this.#finish()
+  }
+
+  #finish(): void {
+    this.#forget()
+    // RFC 9113 §8.1: the answer is whole, the rest of the request is not wanted
+    if (this.remoteEnded) this.#session.leave(this)
+    else this.#session.reset(this, ERROR.none)
+  }
+
+  #deliver(): void {
+    const held = this.#held!
+    this.#delivering = true
+    while (!this.#paused && held.length > 0 && !this.#over) {
+      const piece = held.shift()!
+      this.#session.use(this.remoteEnds ? undefined : this, piece.length)
+      this.user?.onData(piece, 0, piece.length)
+    }
+    this.#delivering = false
+    if (this.#over || held.length > 0) return
+    this.#held = undefined
+    if (!this.#endHeld) return
+    this.#endHeld = false
+    this.user?.onEndOfBody(this.#trailers)
+  }
+
+  #forget(): void {
+    this.#over = true
+    this.#queue = []
+    const held = this.#held
+    this.#held = undefined
+    if (held !== undefined) for (const piece of held) this.#session.use(undefined, piece.length)
+  }
+}
+
+/** Frames at once: as many as the windows allow. */
+const MANY = Number.POSITIVE_INFINITY
