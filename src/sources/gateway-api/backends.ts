@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import type { Backend, BackendTls, Endpoint, Endpoints } from '../../model/model.ts'
 import { permitted } from './grants.ts'
 import { originOf } from './origin.ts'
-import type { AnyRoute, RouteKind, ServicePort } from './resources.ts'
+import type { RouteKind, ServicePort } from './resources.ts'
 import { group } from './resources.ts'
 import type { Fault } from './status.ts'
 import type { TlsDecision } from './backend-tls-policy.ts'
@@ -40,27 +40,34 @@ export type Resolved =
 /** What the route speaks to its backends where the Service says nothing. */
 export type Speech = 'http' | 'grpc' | 'tcp' | 'udp'
 
-function speechOf(kind: RouteKind): Speech {
+export function speechOf(kind: RouteKind): Speech {
   return kind === 'HTTPRoute' ? 'http' : kind === 'GRPCRoute' ? 'grpc' : kind === 'UDPRoute' ? 'udp' : 'tcp'
 }
 
+/** Who names a backend: a route, or a listener whose filters ask somebody. */
+export interface Referrer {
+  readonly kind: RouteKind | 'Gateway' | 'ListenerSet'
+  readonly namespace: string
+  readonly speech: Speech
+}
+
 export function resolveBackend(
-  route: AnyRoute,
+  referrer: Referrer,
   reference: BackendReference,
   clientCertificate: string | undefined,
   view: View,
 ): Resolved {
-  const namespace = reference.namespace ?? route.metadata.namespace
+  const { kind, speech } = referrer
+  const namespace = reference.namespace ?? referrer.namespace
   const name = `${reference.kind} ${namespace}/${reference.name}`
   if (reference.group !== '' || reference.kind !== 'Service')
     return fault('InvalidKind', `${name}: only a Service can be a backend`)
-  const from = { group, kind: route.kind, namespace: route.metadata.namespace }
+  const from = { group, kind, namespace: referrer.namespace }
   if (!permitted(view, from, { group: '', kind: 'Service', namespace, name: reference.name })) {
-    return fault('RefNotPermitted', `no ReferenceGrant in ${namespace} lets this ${route.kind} use ${name}`)
+    return fault('RefNotPermitted', `no ReferenceGrant in ${namespace} lets this ${kind} use ${name}`)
   }
   const service = view.object('Service', `${namespace}/${reference.name}`)
   if (service === undefined) return fault('BackendNotFound', `there is no ${name}`)
-  const speech = speechOf(route.kind)
   const transport = speech === 'udp' ? 'UDP' : 'TCP'
   const ofNumber = service.spec.ports.filter((each) => each.port === reference.port)
   const port = ofNumber.find((each) => each.protocol === transport)
@@ -76,7 +83,7 @@ export function resolveBackend(
   if (protocol === undefined) {
     return fault(
       'UnsupportedProtocol',
-      `${name} port ${port.port} says appProtocol ${port.appProtocol}, which a ${route.kind} cannot speak`,
+      `${name} port ${port.port} says appProtocol ${port.appProtocol}, which a ${kind} cannot speak`,
     )
   }
   const decision = view.tlsOf(`${namespace}/${reference.name}`, port.port)

@@ -57,7 +57,12 @@ const since17 = [
 ] as const
 
 /** Need fields of the experimental definitions. */
-const experimental17 = ['ClusterTrustBundle', 'GatewayAddressRoutability', 'GatewayAddressRoutabilityCluster'] as const
+const experimental17 = [
+  'ClusterTrustBundle',
+  'GatewayAddressRoutability',
+  'GatewayAddressRoutabilityCluster',
+  'GatewayListenerFilters',
+] as const
 
 const until16 = ['HTTPRouteRetry', 'HTTPRouteRetryBackendTimeout', 'HTTPRouteRetryConnectionError'] as const
 

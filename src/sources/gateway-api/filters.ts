@@ -1,6 +1,7 @@
 /** Filters of a rule or backendRef → policy uses, and what cannot be done. Pure. (HTTPRouteFilter, GRPCRouteFilter.) */
 import type { PolicyUse } from '../../model/model.ts'
-import type { Resolved } from './backends.ts'
+import type { Resolved, Speech } from './backends.ts'
+import { translateExternalAuth } from './external-auth.ts'
 import { originOf } from './origin.ts'
 import type { AnyRoute } from './resources.ts'
 import type { Fault } from './status.ts'
@@ -20,7 +21,8 @@ export interface FilterContext {
   readonly field: string
   /** The one prefix that the rule matches; what ReplacePrefixMatch replaces. */
   readonly prefix: string | undefined
-  resolve(reference: RequestMirrorBackendRef): Resolved
+  /** `speech`: where it is not the route's own. */
+  resolve(reference: RequestMirrorBackendRef, speech?: Speech): Resolved
 }
 
 /** A fault and the field it is in. */
@@ -98,12 +100,20 @@ export function translateFilters(filters: readonly (BackendRefFilter | Filter)[]
         broken ??= found
         break
       }
-      case 'ExternalAuth':
-        broken ??= {
-          fault: { reason: 'UnsupportedValue', message: 'filters of type ExternalAuth are not supported' },
-          field,
+      case 'ExternalAuth': {
+        if (filter.externalAuth === undefined) break
+        const asking = translateExternalAuth(filter.externalAuth, (reference, speech) =>
+          context.resolve(reference, speech),
+        )
+        if (asking.kind === 'use') {
+          use('external-auth', asking.config)
+          break
         }
+        const found = { fault: asking.fault, field: `${field}.externalAuth` }
+        if (asking.kind === 'reference') resolved.push(found)
+        broken ??= found
         break
+      }
     }
   })
   return { uses, resolved, redirects, ...(broken === undefined ? {} : { broken }) }

@@ -5,8 +5,10 @@
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { Certificate, Listener as ModelListener, ListenerTls, Protocol } from '../../model/model.ts'
 import { readKeyPair } from './pem.ts'
+import type { Need } from './backends.ts'
 import type { Conflict, Entry } from './conflicts.ts'
 import { findConflicts, findOverlaps } from './conflicts.ts'
+import { translateListenerFilters, type ListenerFilters } from './external-auth.ts'
 import { frontendValidation } from './frontend.ts'
 import { permitted } from './grants.ts'
 import { hostMatch } from './hostname.ts'
@@ -33,6 +35,10 @@ export interface GatewayView {
   readonly insecureFrontend: boolean
   readonly modelListeners: readonly ModelListener[]
   readonly certificates: readonly Certificate[]
+  /** What filters of listeners ask. */
+  readonly needs: readonly Need[]
+  /** Services that they lead to, `namespace/name`. */
+  readonly services: readonly string[]
   readonly diagnostics: readonly Diagnostic[]
 }
 
@@ -95,7 +101,13 @@ export function translateGateway(gateway: Gateway, view: View): GatewayView | un
     if (refused === undefined) for (const spec of set.spec.listeners) entries.push({ spec, owner: set, rank: 'set' })
   }
   const conflicts = findConflicts(entries, claimedBefore(gateway, view))
-  const judged = entries.map((entry) => judgeListener(gateway, entry, conflicts.get(entry), view))
+  const judged = entries.map((entry) =>
+    judgeListener(gateway, entry, {
+      conflict: conflicts.get(entry),
+      clientCertificate: backend?.certificate?.id,
+      view,
+    }),
+  )
   const overlaps = findOverlaps(judged.filter((each) => each.accepted === undefined && each.conflict === undefined))
 
   const addresses = bindAddresses(gateway, view)
@@ -121,6 +133,7 @@ export function translateGateway(gateway: Gateway, view: View): GatewayView | un
           protocol: each.protocol!,
           ...(spec.hostname === undefined || spec.hostname === '' ? {} : { host: hostMatch(spec.hostname) }),
           ...(each.tls === undefined ? {} : { tls: each.tls }),
+          ...(each.filters.uses.length === 0 ? {} : { policies: each.filters.uses }),
           origin: originOf(owner, `spec.listeners[${owner.spec.listeners.indexOf(spec)}]`),
         })
       })
@@ -162,6 +175,8 @@ export function translateGateway(gateway: Gateway, view: View): GatewayView | un
     insecureFrontend: judged.some((each) => each.insecure),
     modelListeners,
     certificates: [...certificates.values()],
+    needs: [...new Map(judged.flatMap((each) => each.filters.needs.map((need) => [need.id, need]))).values()],
+    services: [...new Set(judged.flatMap((each) => each.filters.services))],
     diagnostics,
   }
 }
@@ -276,9 +291,18 @@ interface Judged {
   readonly insecure: boolean
   readonly certificates: readonly Certificate[]
   readonly names: readonly string[]
+  readonly filters: ListenerFilters
 }
 
-function judgeListener(gateway: Gateway, entry: Entry, conflict: Conflict | undefined, view: View): Judged {
+function judgeListener(
+  gateway: Gateway,
+  entry: Entry,
+  {
+    conflict,
+    clientCertificate,
+    view,
+  }: { readonly conflict: Conflict | undefined; readonly clientCertificate: string | undefined; readonly view: View },
+): Judged {
   const { spec, owner } = entry
   const protocol = protocols[spec.protocol]
   if (protocol === undefined) {
@@ -294,23 +318,26 @@ function judgeListener(gateway: Gateway, entry: Entry, conflict: Conflict | unde
       insecure: false,
       certificates: [],
       names: [],
+      filters: { uses: [], needs: [], services: [] },
     }
   }
   const { kinds, fault: kindFault } = allowedKinds(spec)
+  const filters = translateListenerFilters(owner, spec, { clientCertificate, view })
   const secured = secure(gateway, owner, spec, protocol, view)
   return {
     entry,
     spec,
     protocol,
     kinds,
-    ...defined('accepted', filterFault(spec) ?? secured.accepted),
-    ...defined('resolved', secured.resolved ?? kindFault),
+    ...defined('accepted', filters.accepted ?? secured.accepted),
+    ...defined('resolved', secured.resolved ?? kindFault ?? filters.resolved),
     ...defined('conflict', conflict),
     ...defined('tls', secured.tls),
     usable: secured.usable,
     insecure: secured.insecure,
     certificates: secured.certificates,
     names: secured.names,
+    filters,
   }
 }
 
@@ -320,16 +347,6 @@ const protocols: Readonly<Record<string, Protocol | undefined>> = {
   TLS: 'tls',
   TCP: 'tcp',
   UDP: 'udp',
-}
-
-/** Filters before routing have no kind that we could run yet; skipping one would open what it closes. */
-function filterFault(spec: Listener): Fault | undefined {
-  const index = spec.filters?.requests?.length === undefined || spec.filters.requests.length === 0 ? -1 : 0
-  if (index < 0) return undefined
-  return {
-    reason: 'UnsupportedValue',
-    message: `filters.requests[0]: filters of type ${spec.filters!.requests![0]!.type} are not supported on listeners`,
-  }
 }
 
 function allowedKinds(spec: Listener): { readonly kinds: readonly RouteKind[]; readonly fault?: Fault } {

@@ -49,7 +49,7 @@ export function parseEndpoints(text: string): readonly LocalEndpoint[] | { reado
 export function withLocalServices(objects: Objects, locals: readonly LocalService[]): Objects {
   if (locals.length === 0) return objects
   const declared = new Map(objects.Service.map((each) => [keyOf(each), each]))
-  const wanted = portsOfRoutes(objects)
+  const wanted = portsCalled(objects)
   const services: Service[] = []
   const slices: EndpointSlice[] = []
   for (const local of locals) {
@@ -65,16 +65,20 @@ export function withLocalServices(objects: Objects, locals: readonly LocalServic
   return { ...objects, Service: [...objects.Service, ...services], EndpointSlice: [...others, ...slices] }
 }
 
+interface Leading {
+  readonly backendRef: BackendReference
+}
+
 interface Filters {
-  readonly filters?: readonly { readonly requestMirror?: { readonly backendRef: BackendReference } }[]
+  readonly filters?: readonly { readonly requestMirror?: Leading; readonly externalAuth?: Leading }[]
 }
 
 interface RuleOfAnyKind extends Filters {
   readonly backendRefs?: readonly (BackendReference & Filters)[]
 }
 
-/** Service → the ports by which routes call it. */
-function portsOfRoutes(objects: Objects): ReadonlyMap<string, readonly ServicePort[]> {
+/** Service → the ports by which routes and filters of listeners call it. */
+function portsCalled(objects: Objects): ReadonlyMap<string, readonly ServicePort[]> {
   const result = new Map<string, ServicePort[]>()
   const add = (route: AnyResource, { kind, name, namespace, port }: BackendReference, protocol: string): void => {
     if (kind !== 'Service' || port === undefined) return
@@ -92,12 +96,17 @@ function portsOfRoutes(objects: Objects): ReadonlyMap<string, readonly ServicePo
         const filters = [...(rule.filters ?? []), ...(rule.backendRefs ?? []).flatMap((each) => each.filters ?? [])]
         for (const reference of [
           ...(rule.backendRefs ?? []),
-          ...filters.map((each) => each.requestMirror?.backendRef),
+          ...filters.flatMap((each) => [each.requestMirror?.backendRef, each.externalAuth?.backendRef]),
         ]) {
           if (reference !== undefined) add(route, reference, protocol)
         }
       }
     }
+  }
+  for (const owner of [...objects.Gateway, ...objects.ListenerSet]) {
+    for (const { filters } of owner.spec.listeners)
+      for (const { externalAuth } of filters?.requests ?? [])
+        if (externalAuth !== undefined) add(owner, externalAuth.backendRef, 'TCP')
   }
   return result
 }

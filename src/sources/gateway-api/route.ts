@@ -3,8 +3,8 @@ import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { HostMatch, PolicyUse, Route, StreamRoute, WeightedBackend } from '../../model/model.ts'
 import type { Attachment } from './attach.ts'
 import { attach } from './attach.ts'
-import type { BackendReference, Need, Resolved } from './backends.ts'
-import { resolveBackend } from './backends.ts'
+import type { BackendReference, Need, Resolved, Speech } from './backends.ts'
+import { resolveBackend, speechOf } from './backends.ts'
 import { translateFilters } from './filters.ts'
 import { hostMatch, hostRank, overlap } from './hostname.ts'
 import { diagnose } from './origin.ts'
@@ -58,8 +58,10 @@ export class RouteScribe {
     this.attachments = attach(route, hostnames, view)
   }
 
-  #resolve(reference: BackendReference, clientCertificate: string | undefined): Resolved {
-    const resolved = resolveBackend(this.route, reference, clientCertificate, this.view)
+  #resolve(reference: BackendReference, clientCertificate: string | undefined, speech?: Speech): Resolved {
+    const { kind, metadata } = this.route
+    const referrer = { kind, namespace: metadata.namespace, speech: speech ?? speechOf(kind) }
+    const resolved = resolveBackend(referrer, reference, clientCertificate, this.view)
     if (resolved.kind === 'backend') {
       this.#needs.set(resolved.need.id, resolved.need)
       this.#services.add(resolved.need.service)
@@ -173,7 +175,7 @@ export class RouteScribe {
       route: this.route,
       field,
       prefix: options.prefix,
-      resolve: (reference) => this.#resolve(reference, options.clientCertificate),
+      resolve: (reference, speech) => this.#resolve(reference, options.clientCertificate, speech),
     })
     for (const found of filtered.resolved) this.unresolved(found.fault, found.field)
     if (filtered.broken === undefined) return { uses: filtered.uses, redirects: filtered.redirects }

@@ -37,7 +37,7 @@ export function createTranslator(): (world: World) => GatewayApiTranslation {
   const order = new Order<RouteEntry>()
   const streamOrder = new Order<StreamEntry>()
   const statusOf = new Cached<readonly ObjectStatus[]>()
-  let sum: Sum = sumUp([])
+  let sum: Sum = sumUp([], [])
   let last: Model = emptyModel
   let statuses: readonly ObjectStatus[] = []
   let diagnostics: readonly Diagnostic[] = []
@@ -57,7 +57,12 @@ export function createTranslator(): (world: World) => GatewayApiTranslation {
         ),
       ),
     )
-    if (routes !== sum.routes) sum = sumUp(routes)
+    // a Gateway is a new object with each change, most of which mean nothing to backends
+    const asking = sameList(
+      sum.asking,
+      gateways.filter((each) => each.services.length > 0),
+    )
+    if (routes !== sum.routes || asking !== sum.asking) sum = sumUp(routes, asking)
     for (const need of sum.needs) needs.set(need.id, need)
     const backends = sum.needs.flatMap(
       (need) => (graph.rootOf(need, () => `backend ${need.id}`) as Backend | undefined) ?? [],
@@ -134,6 +139,8 @@ export function createTranslator(): (world: World) => GatewayApiTranslation {
 /** What all routes together need and count for. */
 interface Sum {
   readonly routes: readonly RouteView[]
+  /** Gateways whose listeners ask somebody. */
+  readonly asking: readonly GatewayView[]
   readonly needs: readonly Need[]
   readonly ids: ReadonlySet<string>
   readonly attached: ReadonlyMap<string, number>
@@ -141,20 +148,25 @@ interface Sum {
   readonly reached: ReadonlyMap<string, ReadonlySet<string>>
 }
 
-function sumUp(routes: readonly RouteView[]): Sum {
+function sumUp(routes: readonly RouteView[], asking: readonly GatewayView[]): Sum {
   const needs = new Map<string, Need>()
   const attached = new Map<string, number>()
   const reached = new Map<string, Set<string>>()
+  const reach = (service: string): Set<string> => {
+    let through = reached.get(service)
+    if (through === undefined) reached.set(service, (through = new Set()))
+    return through
+  }
   for (const route of routes) {
     for (const key of route.attachedTo) attached.set(key, (attached.get(key) ?? 0) + 1)
     for (const need of route.needs) needs.set(need.id, need)
-    for (const service of route.services) {
-      let through = reached.get(service)
-      if (through === undefined) reached.set(service, (through = new Set()))
-      for (const gateway of route.gateways) through.add(gateway)
-    }
+    for (const service of route.services) for (const gateway of route.gateways) reach(service).add(gateway)
   }
-  return { routes, needs: [...needs.values()], ids: new Set(needs.keys()), attached, reached }
+  for (const gateway of asking) {
+    for (const need of gateway.needs) needs.set(need.id, need)
+    for (const service of gateway.services) reach(service).add(gateway.key)
+  }
+  return { routes, asking, needs: [...needs.values()], ids: new Set(needs.keys()), attached, reached }
 }
 
 function countsOf(gateway: GatewayView, attached: ReadonlyMap<string, number>): string {
