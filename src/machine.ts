@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { createKargo, kargoPlugin } from './kargo/kargo.ts'
 import type { Handler } from './lib/handler.ts'
 import type { Diagnostic } from './model/diagnostic.ts'
+import type { Plan } from './pipeline/plan.ts'
 import type { Counters, Expressions, Services } from './policies/services.ts'
 import { createPlugins } from './plugins/host.ts'
 import { pluginServices } from './plugins/services.ts'
@@ -19,7 +20,7 @@ import { exposeCounts } from './targets/engine/prometheus.ts'
 import { createEvents, type EventLog } from './runtime/events.ts'
 import { createLiveServices } from './runtime/live-services.ts'
 import { createMetrics, type MetricsRegistry } from './runtime/metrics.ts'
-import type { Settings } from './runtime/settings.ts'
+import { settle, type Settings } from './runtime/settings.ts'
 import type { Target } from './targets/target.ts'
 import { startWorkers } from './workers/primary.ts'
 import { serveAsWorker } from './workers/worker.ts'
@@ -114,6 +115,34 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
       await core.close()
       if (shared !== undefined) rmSync(shared, { recursive: true, force: true })
     },
+  }
+}
+
+/** A plan and its wishes → what an engine and plugins say of them, with consumers in memory, no port open and nothing logged. */
+export async function checkWithMachine(
+  plan: Plan,
+  wishes: readonly Wishes[],
+  folder: string,
+  parts: MachineParts,
+): Promise<readonly Diagnostic[]> {
+  const defaults = settle({ flags: {}, environment: {} }).settings
+  const settings: Settings = { ...defaults, store: { kind: 'memory' } }
+  const events = createEvents({ level: 'silent', format: 'json' })
+  const metrics = createMetrics()
+  const core = await createCore({ settings, folder, events, metrics, shared: undefined }, parts)
+  try {
+    const granted = await core.grant(wishes)
+    const configuration = wishes.find((wish) => wish.expressGateway !== undefined)?.expressGateway
+    const wished = wishes.flatMap((wish) => wish.plugins ?? [])
+    const kargo = await createKargo({ events, metrics }).load(
+      wished,
+      configuration?.folder ?? folder,
+      core.door.consumers,
+    )
+    return [...granted, ...kargo.diagnostics, ...core.engine.compile(plan).diagnostics]
+  } finally {
+    await core.engine.stop(0)
+    await core.close()
   }
 }
 

@@ -10,7 +10,7 @@ import { createExpressions } from './lib/expression/expressions.ts'
 import { printModel } from './model/text.ts'
 import { compileCondition } from './policies/conditions.ts'
 import { policies } from './policies/list.ts'
-import { serveWorker, startMachine, type MachineParts } from './machine.ts'
+import { checkWithMachine, serveWorker, startMachine, type MachineParts } from './machine.ts'
 import { checkGateway, listSchemas } from './sources/express-gateway/check.ts'
 import { expressGateway } from './sources/express-gateway/source.ts'
 import { createGatewayApi } from './sources/gateway-api/source.ts'
@@ -98,6 +98,7 @@ const parts: Parts = {
     const { runController } = await import('./controller.ts')
     return runController({ ...choice, version: packageFile.version })
   },
+  check: (plan, wishes, folder) => checkWithMachine(plan, wishes, folder, machineParts),
   start: (options) => {
     trouble = (message) => options.events.emit('warn', 'gateway-api/trouble', message)
     return startMachine(options, machineParts)

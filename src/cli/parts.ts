@@ -16,6 +16,11 @@ export interface Parts {
   readonly programs: readonly ProgramPart[]
   /** `gantry controller`: runs until it is told to stop. */
   controller(options: ControllerChoice): Promise<number>
+  /**
+   * What only those who serve would say: policies that cannot be compiled, plugins that do not load, consumers that cannot be
+   * populated. Runs the code of plugins; opens no port and no store of the configuration's.
+   */
+  check(plan: Plan, wishes: readonly Wishes[], folder: string): Promise<readonly Diagnostic[]>
   /** Effect: everything around the engine, ready to serve. */
   start(options: StartOptions): Promise<Machine>
 }

@@ -1,5 +1,5 @@
 /** Arguments → a command that runs. The tree of commands, their flags and examples; each command's work is in its own file. */
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import type { DataPlaneOptions } from './commands/data-plane.ts'
 import { UsageError } from './load.ts'
 import type { Parts } from './parts.ts'
@@ -28,6 +28,8 @@ export async function runProgram(parts: Parts, argv: readonly string[]): Promise
 
 export function createProgram(parts: Parts, outcome: { code: number }): Command {
   const program = new Command('gantry')
+  const from = (words: string): Option =>
+    new Option('--from <SOURCE>', words).choices(parts.sources.map((part) => part.source.name))
   program
     .description('One gateway for Express Gateway folders, Kubernetes Gateway API and pod annotations.')
     .version(parts.version, '-V, --version')
@@ -66,10 +68,11 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
     .description('say what is wrong with a folder, and what would be served')
     .argument('[folder]', 'the folder of the configuration', '.')
     .addOption(output())
-    .option('--from <SOURCE>', 'read the folder as this source')
+    .addOption(from('read the folder as this source'))
     .option('--strict', 'warnings count as errors')
+    .option('--no-plugins', 'do not run the code of plugins; what they bring is then not checked')
     .addHelpText('after', examples(['gantry check config', 'gantry check config --output json | jq .diagnostics']))
-    .action(async (folder: string, options: { output: 'text' | 'json'; from?: string; strict?: boolean }) => {
+    .action(async (folder: string, options: { output: 'text' | 'json'; from?: string; strict?: boolean; plugins: boolean }) => {
       const { check } = await import('./commands/check.ts')
       outcome.code = await check(parts, folder, options)
     })
@@ -78,7 +81,7 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
     .command('translate')
     .description('write a folder in another language')
     .argument('[folder]', 'the folder of the configuration', '.')
-    .option('--from <SOURCE>', `read the folder as: ${parts.sources.map((part) => part.source.name).join(', ')}`)
+    .addOption(from('read the folder as this source'))
     .addOption(
       new Option('--to <FORM>', 'the language').choices(parts.writers.map((writer) => writer.name)).default('model'),
     )
@@ -102,7 +105,7 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
     .argument('<url>', 'http://host[:port]/path?query')
     .option('-H, --header <"NAME: VALUE">', 'a request header; may be repeated', collect, [])
     .option('-f, --folder <FOLDER>', 'the folder of the configuration', '.')
-    .option('--from <SOURCE>', 'read the folder as this source')
+    .addOption(from('read the folder as this source'))
     .addOption(output())
     .addHelpText('after', examples(['gantry explain GET http://shop.example.com/cart -H "x-version: 2" -f config']))
     .action(
@@ -217,7 +220,7 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
   program
     .command('completion')
     .description('print a completion script')
-    .argument('<shell>', 'bash, zsh or fish')
+    .addArgument(new Argument('<shell>', 'of whom').choices(['bash', 'zsh', 'fish']))
     .addHelpText(
       'after',
       examples(['gantry completion bash > /etc/bash_completion.d/gantry', 'source <(gantry completion zsh)']),

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { parse } from 'yaml'
+import { z } from 'zod'
 import type { Diagnostic } from '../model/diagnostic.ts'
 import { flagOf, settingsTable, settle, variableOf, type Settings } from '../runtime/settings.ts'
 
@@ -13,6 +14,14 @@ export function addSettings(command: Command): Command {
     command.addOption(new Option(flags, `${setting.summary}${fallback} [${variableOf(setting)}]`))
   }
   return command
+}
+
+/** What may stand behind a flag of the table, where that is a few words; undefined where it is not. */
+export function settingChoices(flag: string): readonly string[] | undefined {
+  const setting = settingsTable.find((one) => flagOf(one) === flag)
+  if (setting === undefined) return undefined
+  if (setting.schema instanceof z.ZodEnum) return setting.schema.options.map(String)
+  return setting.argument === 'on|off' ? ['on', 'off'] : undefined
 }
 
 /** Flags of the command, GANTRY_* and the folder's gantry.yml, in that order. */

@@ -1,6 +1,7 @@
 /** A pipeline's step → policy uses of the model, or the action that ends the route. Pure. */
 import type { Action, PolicyUse } from '../../model/model.ts'
 import { Secret } from '../../model/secret.ts'
+import { nearestWord } from '../../lib/yaml/words.ts'
 import type { Path } from './document.ts'
 import { isMapping, listOf, textOf, type Mapping } from './normalise.ts'
 import type { Strip } from './pattern.ts'
@@ -395,8 +396,10 @@ function foreign(
 ): Piece {
   const builtIn = step.builtIn[policy]
   switch (builtIn) {
-    case undefined:
-      return one('plugin', { name: policy, config: action })
+    case undefined: {
+      const guess = nearestWord(policy, [...Object.keys(policySchemas), ...Object.keys(step.builtIn)])
+      return one('plugin', { name: policy, config: action, ...(guess === undefined ? {} : { guess }) })
+    }
     case 'scopes':
       return one('scopes', { scopes: step.scopes })
     case 'metrics-label':
