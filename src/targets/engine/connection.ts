@@ -15,11 +15,18 @@ export interface Trust {
   trusts(address: string): boolean
 }
 
+/** The other end of a connection, as its wire or its socket knows it. */
+export interface FarEnd {
+  readonly remote: { readonly address: string; readonly port: number }
+  /** Made when it is asked for, where the connection can do without. */
+  readonly socket: Socket
+}
+
 export class ConnectionFactsOf {
   readonly remoteAddress: string
   readonly secure: boolean
   readonly serverName: string | undefined
-  readonly #socket: Socket
+  readonly #end: FarEnd
   readonly #remotePort: number
   readonly #certificate: 'absent' | 'verified' | 'unverified'
   /** Behind a front of our own, on a socket of the file system: it says for whom each request is. */
@@ -27,10 +34,12 @@ export class ConnectionFactsOf {
   #last: Facts | undefined
   #lastListener: CompiledListener | undefined
 
-  constructor(socket: Socket, tls: TLSSocket | undefined, open: OpenSocket) {
-    this.#socket = socket
-    this.remoteAddress = plain(socket.remoteAddress ?? '')
-    this.#remotePort = socket.remotePort ?? 0
+  constructor(far: FarEnd | Socket, tls: TLSSocket | undefined, open: OpenSocket) {
+    const end = 'remote' in far ? far : farEndOf(far)
+    const { address, port } = end.remote
+    this.#end = end
+    this.remoteAddress = plain(address)
+    this.#remotePort = port
     this.secure = tls !== undefined
     this.#behind = open.plan.address?.startsWith('unix:') === true
     const name =
@@ -76,7 +85,7 @@ export class ConnectionFactsOf {
       name === '' ? undefined : name.toLowerCase(),
       certificate,
       listener.listener.id,
-      this.#socket,
+      this.#end,
       false,
     )
   }
@@ -90,7 +99,7 @@ export class ConnectionFactsOf {
       this.serverName,
       this.#certificate,
       listener.listener.id,
-      this.#socket,
+      this.#end,
       trusted,
     )
   }
@@ -104,9 +113,9 @@ export class Facts implements ConnectionFacts {
   readonly serverName: string | undefined
   readonly clientCertificate: 'absent' | 'verified' | 'unverified'
   readonly listener: string
-  readonly socket: Socket | undefined
   /** Is the other end a proxy that we believe? */
   readonly trusted: boolean
+  readonly #end: FarEnd
   #authority: string | undefined
   #text = ''
 
@@ -118,7 +127,7 @@ export class Facts implements ConnectionFacts {
     serverName: string | undefined,
     clientCertificate: 'absent' | 'verified' | 'unverified',
     listener: string,
-    socket: Socket | undefined,
+    end: FarEnd,
     trusted: boolean,
   ) {
     this.clientAddress = clientAddress
@@ -128,17 +137,21 @@ export class Facts implements ConnectionFacts {
     this.serverName = serverName
     this.clientCertificate = clientCertificate
     this.listener = listener
-    this.socket = socket
+    this.#end = end
     this.trusted = trusted
+  }
+
+  get socket(): Socket {
+    return this.#end.socket
   }
 
   // asked of the system only when asked of us: most connections are never asked
   get localAddress(): string {
-    return plain(this.socket?.localAddress ?? '')
+    return plain(this.socket.localAddress ?? '')
   }
 
   get localPort(): number {
-    return this.socket?.localPort ?? 0
+    return this.socket.localPort ?? 0
   }
 
   /** `X-Forwarded-*` that say only ours, as lines. The same for every request of a connection to one host. */
@@ -200,6 +213,10 @@ function plain(address: string): string {
 /** Of the other end of a socket. */
 export function plainAddress(socket: Socket): string {
   return plain(socket.remoteAddress ?? '')
+}
+
+function farEndOf(socket: Socket): FarEnd {
+  return { remote: { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }, socket }
 }
 
 function portOf(authority: string, scheme: 'http' | 'https'): string {

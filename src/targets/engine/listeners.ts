@@ -7,7 +7,8 @@ import { plainAddress } from './connection.ts'
 import { ClientConnection } from './server.ts'
 import type { SocketPlan } from './sockets.ts'
 import type { DatagramSocketPlan, StreamSocketPlan } from './streams/compile.ts'
-import { raw, Wire } from './wire.ts'
+import { raw, type AcceptedHandle } from './handle.ts'
+import { Wire } from './wire.ts'
 
 /** Who speaks another protocol on the same port: HTTP/2 by its preface, or by ALPN. */
 export interface OtherProtocols {
@@ -65,7 +66,7 @@ export class OpenSocket implements OpenPort {
     this.asksForCertificates = plan.tls?.asksForCertificates === true
     const options = { allowHalfOpen: true, noDelay: true }
     if (plan.tls === undefined) {
-      this.#server = net.createServer(options, (socket) => this.#accept(undefined, socket))
+      this.#server = net.createServer(options, (socket) => Wire.over(this.#begin, socket))
     } else {
       this.#server = tls.createServer({
         ...options,
@@ -120,12 +121,12 @@ export class OpenSocket implements OpenPort {
   #takeHandles(): void {
     const handle = (this.#server as Server & { readonly _handle?: { onconnection?: unknown } | null })._handle
     if (!raw || handle === null || handle === undefined || typeof handle.onconnection !== 'function') return
-    handle.onconnection = (error: number, accepted: { setNoDelay?(on: boolean): void } | undefined) => {
+    handle.onconnection = (error: number, accepted: AcceptedHandle | undefined) => {
       if (error !== 0 || accepted === undefined) {
         this.context.counts.connectionsRefused++
         return
       }
-      this.#accept(accepted, undefined)
+      Wire.accept(this.#begin, accepted)
     }
   }
 
@@ -203,30 +204,26 @@ export class OpenSocket implements OpenPort {
     return true
   }
 
-  #accept(handle: unknown, socket: Socket | undefined): void {
-    const make = (wire: Wire): ClientConnection => {
-      const made = new ClientConnection(wire, this)
-      this.connections.add(made)
-      return made
-    }
-    const wire = socket === undefined ? Wire.accept(make, handle) : Wire.over(make, socket)
-    this.#count(wire.socket)
+  readonly #begin = (wire: Wire): ClientConnection => {
+    const made = new ClientConnection(wire, this)
+    this.connections.add(made)
+    this.#count(made, made.remoteAddress)
+    return made
   }
 
   /** It is gone at once where this client has enough already. */
-  #count(socket: Socket): void {
+  #count(connection: { destroy(): void }, address: string): void {
     const { counts } = this.context
     counts.connections++
     counts.connectionsOpened++
     const most = this.plan.limits.connectionsPerClient
     if (most === 0) return
-    const address = plainAddress(socket)
     const count = (this.#perClient.get(address) ?? 0) + 1
     this.#perClient.set(address, count)
     if (count > most) {
       counts.connectionsRefused++
       counts.refuse('connections-per-client')
-      socket.destroy()
+      connection.destroy()
     }
   }
 
@@ -243,14 +240,14 @@ export class OpenSocket implements OpenPort {
     if (typeof protocol === 'string' && protocol !== 'http/1.1' && protocol !== 'http/1.0') {
       if (this.#others?.alpn.includes(protocol) === true) {
         this.connections.add(this.#others.takeAlpn(socket, this))
-        this.#count(socket)
+        this.#count(socket, plainAddress(socket))
         return
       }
       socket.on('error', () => undefined)
       socket.destroy()
       return
     }
-    this.#accept(undefined, socket)
+    Wire.over(this.#begin, socket)
   }
 }
 

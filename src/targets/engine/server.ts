@@ -52,12 +52,15 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
 
   constructor(wire: Wire, open: OpenSocket) {
     super()
-    const { socket } = wire
     this.#wire = wire
     this.#open = open
-    this.#facts = new ConnectionFactsOf(socket, open.secure ? (socket as TLSSocket) : undefined, open)
+    this.#facts = new ConnectionFactsOf(wire, open.secure ? (wire.socket as TLSSocket) : undefined, open)
     this.#limits = open.plan.limits
     this.#idle()
+  }
+
+  get remoteAddress(): string {
+    return this.#facts.remoteAddress
   }
 
   /** Ends when it can: at once where it waits for a request, else with the answer. */
@@ -351,7 +354,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   abort(): void {
     const exchange = this.#exchange
     // only a reset tells a reader until the end that this was not the end
-    if (this.#begun && this.#framing === 3) this.#wire.socket.resetAndDestroy()
+    if (this.#begun && this.#framing === 3) this.#wire.reset()
     else this.#wire.destroy()
     if (exchange === undefined) return
     this.#exchange = undefined
@@ -373,7 +376,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     const held = this.#held
     this.#held = undefined
     if (held !== undefined && !far.send(held)) this.#wire.pause()
-    else if (this.#wire.socket.isPaused()) this.#wire.resume()
+    else if (this.#wire.paused) this.#wire.resume()
     return this
   }
 
@@ -391,7 +394,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   #next(): void {
     if (this.#reader.done) this.#idle()
     else this.#set(this.#limits.bodyTimeout)
-    if (this.#wire.socket.isPaused()) this.#wire.resume()
+    if (this.#wire.paused) this.#wire.resume()
     const held = this.#held
     // while bytes are being processed, whoever does it goes on by itself
     if (this.#processing || held === undefined) {
@@ -415,7 +418,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     // a client that announced its last request sends nothing more that could turn our end into a reset
     if (last && this.#wire.close()) return
     this.#wire.end()
-    if (this.#wire.socket.isPaused()) this.#wire.resume()
+    if (this.#wire.paused) this.#wire.resume()
     this.#set(LINGER)
   }
 

@@ -314,7 +314,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     if (!this.#requestDone) exchange.request.flow?.detach()
     if (reusable && this.pool.give(this)) {
       this.#state = IDLE
-      if (this.#wire.socket.isPaused()) this.#wire.resume()
+      if (this.#wire.paused) this.#wire.resume()
       this.pool.context.wheel.set(this, this.#idleFor, clock.now)
       return
     }

@@ -3,12 +3,29 @@
  * the system takes them at once. What Node's streams do for each piece (an allocation of 64 KiB, a WriteWrap, three
  * turns of nextTick) costs as much as our whole parser.
  *
- * Built on `onread`, which is documented, and, for writing, on the socket's handle, which is not: where a Node does not
- * have it as expected (`raw` below), `Socket.write` is used. TLS always goes the documented way.
+ * Built on `onread`, which is documented, and on the socket's handle, which is not: where a Node does not have it as
+ * expected (`handle.ts`), `Socket.write` and 'data' are used.
  */
 import net, { type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { tick } from './clock.ts'
+import {
+  awaitWrite,
+  createRequest,
+  giveBack,
+  handleOf,
+  isBare,
+  readBare,
+  readInto,
+  remoteOf,
+  takeFrom,
+  type AcceptedHandle,
+  type BareHandle,
+  type RawHandle,
+  type Writer,
+  type WriteRequest,
+} from './handle.ts'
+import { SecureWriter } from './secure-writer.ts'
 
 export interface WireUser {
   /** `buffer` holds `length` bytes of the client's, until this returns: see `Wire.keep`. */
@@ -36,10 +53,23 @@ function readsNow(wire: Wire | undefined): void {
   reading = wire
 }
 
-export class Wire {
-  readonly socket: Socket
-  readonly #user: WireUser
+interface OnRead {
+  buffer(): Buffer
+  callback(length: number): boolean
+}
+
+export class Wire implements Writer {
+  #user: WireUser = NOBODY
+  #socket: Socket | undefined
+  /** Of a connection that has no socket yet, until it needs one. */
+  #bare: BareHandle | undefined
+  /** What the bare handle had read when it was last looked at. */
+  #seen = 0
+  #paused = false
+  /** Of a socket in clear. */
   #handle: RawHandle | undefined
+  /** Of TLS. */
+  #secure: SecureWriter | undefined
   #buffer: Buffer = shared
   #bulk = false
   /** Is the memory that was read into still being written from? */
@@ -48,45 +78,35 @@ export class Wire {
 
   #writes = 0
 
-  private constructor(user: WireUser, open: (onread: net.OnReadOpts) => Socket) {
-    this.#user = user
-    this.socket = open({
-      buffer: () => this.#nextBuffer(),
-      callback: (length) => {
-        tick()
-        readsNow(this)
-        this.#user.onRead(this.#buffer, length)
-        readsNow(undefined)
-        return true
-      },
-    } as net.OnReadOpts)
-    this.#listen()
-  }
-
   /** A connection that is opened by us; writes must wait for 'connect'. */
   static connect(user: WireUser, options: net.NetConnectOpts): Wire {
-    return new Wire(user, (onread) => net.connect({ ...options, onread }))
-  }
-
-  /** A handle that a server has accepted. */
-  static accept(user: (wire: Wire) => WireUser, handle: unknown): Wire {
-    const late = new LateUser()
-    const wire = new Wire(
-      late,
-      (onread) => new net.Socket({ handle, allowHalfOpen: true, onread } as unknown as net.SocketConstructorOpts),
-    )
-    late.user = user(wire)
+    const wire = new Wire()
+    wire.#user = user
+    wire.#use(net.connect({ ...options, onread: wire.#onRead() as net.OnReadOpts }))
     return wire
   }
 
-  /** A socket that exists: TLS, or a plain one of a Node that hides its handles. */
+  /** A handle that a server has accepted. */
+  static accept(user: (wire: Wire) => WireUser, handle: AcceptedHandle): Wire {
+    const wire = new Wire()
+    if (isBare(handle)) wire.#bare = wire.#handle = handle
+    else wire.#makeSocket(handle)
+    wire.#user = user(wire)
+    // who was told of it may have ended it
+    if (wire.#bare !== undefined) readBare(wire.#bare, wire, shared)
+    return wire
+  }
+
+  /** A socket that exists and has read nothing yet: TLS, or a plain one of a Node that hides its handles. */
   static over(user: (wire: Wire) => WireUser, socket: Socket): Wire {
-    const late = new LateUser()
-    const wire = new Wire(late, () => socket)
-    late.user = user(wire)
+    const wire = new Wire()
+    const reads = readInto(socket, wire.#onRead())
+    wire.#use(socket)
+    wire.#user = user(wire)
+    if (reads) return wire
     socket.on('data', (chunk: Buffer) => {
       tick()
-      late.onRead(chunk, chunk.length)
+      wire.#user.onRead(chunk, chunk.length)
     })
     return wire
   }
@@ -98,22 +118,38 @@ export class Wire {
     return piece
   }
 
+  /** The socket of the connection; made now where it had none. */
+  get socket(): Socket {
+    return this.#socket ?? this.#makeSocket(this.#bare)
+  }
+
+  get encrypted(): boolean {
+    return this.#socket instanceof TLSSocket
+  }
+
+  /** Where the other end is; '' and 0 where it has no address, or has gone. */
+  get remote(): { readonly address: string; readonly port: number } {
+    if (this.#bare !== undefined) return remoteOf(this.#bare)
+    return { address: this.#socket?.remoteAddress ?? '', port: this.#socket?.remotePort ?? 0 }
+  }
+
   /** A long body is coming: read into memory of our own, which need not be copied to be written. */
   bulk(on: boolean): void {
-    this.#bulk = on
+    // TLS comes in pieces of 16 KiB, and each would get 64 KiB of its own
+    this.#bulk = on && !this.encrypted
   }
 
   /** Latin1. False: wait for onDrain. */
   write(text: string): boolean {
     const handle = this.#handle ?? this.#raw()
-    if (handle === undefined) return this.#writeSlowly(text)
+    if (handle === undefined) return this.#secure?.write(text) ?? this.#writeSlowly(text)
     return this.#written(handle, handle.writeLatin1String(request, text), undefined)
   }
 
   /** False: wait for onDrain. `piece` must stay as it is, unless it was just read. */
   writeBytes(piece: Buffer): boolean {
     const handle = this.#handle ?? this.#raw()
-    if (handle === undefined) return this.#writeSlowly(Wire.keep(piece))
+    if (handle === undefined) return this.#secure?.writeBytes(piece, keep) ?? this.#writeSlowly(Wire.keep(piece))
     const own = piece.buffer === shared.buffer ? Buffer.from(piece) : piece
     return this.#written(handle, handle.writeBuffer(request, own), own)
   }
@@ -122,7 +158,9 @@ export class Wire {
   writeAround(before: string, piece: Buffer, after: string): boolean {
     const handle = this.#handle ?? this.#raw()
     if (handle === undefined) {
-      const { socket } = this
+      if (this.#secure !== undefined) return this.#secure.writePieces([before, piece, after], keep)
+      const socket = this.#socket
+      if (socket === undefined) return true
       socket.cork()
       if (before !== '') socket.write(before, 'latin1')
       let more = this.#writeSlowly(Wire.keep(piece))
@@ -135,20 +173,61 @@ export class Wire {
     return this.#written(handle, handle.writev(request, pieces, false), own)
   }
 
+  /** Texts (latin1) and buffers in one write; buffers as for writeBytes. */
+  writePieces(pieces: readonly (string | Buffer)[]): boolean {
+    const handle = this.#handle ?? this.#raw()
+    if (handle === undefined) {
+      if (this.#secure !== undefined) return this.#secure.writePieces(pieces, keep)
+      const socket = this.#socket
+      if (socket === undefined) return true
+      let more = true
+      socket.cork()
+      for (const piece of pieces) more = this.#writeSlowly(typeof piece === 'string' ? piece : Wire.keep(piece))
+      socket.uncork()
+      return more
+    }
+    const given: (string | Buffer)[] = []
+    let last: Buffer | undefined
+    for (const piece of pieces) {
+      if (typeof piece === 'string') given.push(piece, 'latin1')
+      else {
+        last = piece.buffer === shared.buffer ? Buffer.from(piece) : piece
+        given.push(last, 'buffer')
+      }
+    }
+    return this.#written(handle, handle.writev(request, given, false), last, given)
+  }
+
   get stalled(): boolean {
-    return this.#stalled
+    return this.#secure?.stalled ?? this.#stalled
+  }
+
+  /** From here on somebody else hears of it. */
+  handTo(user: WireUser): void {
+    this.#user = user
+  }
+
+  get paused(): boolean {
+    return this.#paused
   }
 
   pause(): void {
-    this.socket.pause()
+    this.#paused = true
+    if (this.#bare === undefined) this.#socket?.pause()
+    else this.#bare.readStop()
   }
 
   resume(): void {
-    this.socket.resume()
+    if (this.#bare !== undefined && !this.#paused) return
+    this.#paused = false
+    if (this.#bare === undefined) this.#socket?.resume()
+    else if (this.#bare.readStart() < 0) this.destroy()
   }
 
   end(): void {
-    this.socket.end()
+    if (this.#secure !== undefined) this.#secure.end()
+    else if (this.#bare !== undefined) this.socket.end()
+    else this.#socket?.end()
   }
 
   /** Ends both ways now where nothing waits to be sent; the system still delivers what it has taken. False: it cannot. */
@@ -160,27 +239,42 @@ export class Wire {
   }
 
   destroy(): void {
+    const bare = this.#bare
     this.#handle = undefined
-    this.socket.destroy()
+    if (bare === undefined) this.#socket?.destroy()
+    else this.#closeBare(bare)
   }
 
-  #written(handle: RawHandle, result: number | WriteRequest, piece: Buffer | undefined): boolean {
+  /** For one who reads until the end: a reset says that this was not the end. Only TCP has such a thing. */
+  reset(): void {
+    const { socket } = this
+    const under: unknown = socket instanceof TLSSocket ? (socket as TLSSocket & { _parent?: unknown })._parent : socket
+    if (under instanceof net.Socket && under.remoteFamily !== undefined) under.resetAndDestroy()
+    socket.destroy()
+  }
+
+  /** `held`: what must stay alive where `piece` is not all of it. */
+  #written(
+    handle: RawHandle,
+    result: number | WriteRequest,
+    piece: Buffer | undefined,
+    held: unknown = piece,
+  ): boolean {
     // what is written once and ended is sent at once anyhow; from the second write on, Nagle would wait for the client
     if (++this.#writes === 2) handle.setNoDelay?.(true)
     let used = request
     if (typeof result === 'object') used = result
     else {
       if (result !== 0) {
-        this.socket.destroy(Object.assign(new Error(`write failed (${result})`), { code: 'EPIPE' }))
+        if (this.#bare !== undefined) this.#closeBare(this.#bare)
+        else this.#socket?.destroy(Object.assign(new Error(`write failed (${result})`), { code: 'EPIPE' }))
         return true
       }
       if (used === null || handle.writeQueueSize === 0) return true
       request = createRequest()
     }
     // the system did not take all of it: this request is in use until it has
-    used.wire = this
-    used.piece = piece
-    used.oncomplete = onComplete
+    awaitWrite(used, this, held)
     const waiting = handle.writeQueueSize
     if (piece !== undefined && reading !== undefined && piece.buffer === reading.#buffer.buffer)
       reading.#retained = true
@@ -190,7 +284,10 @@ export class Wire {
   }
 
   #writeSlowly(what: string | Buffer): boolean {
-    const more = typeof what === 'string' ? this.socket.write(what, 'latin1') : this.socket.write(what)
+    const socket = this.#socket
+    // it has gone
+    if (socket === undefined) return true
+    const more = typeof what === 'string' ? socket.write(what, 'latin1') : socket.write(what)
     if (!more) this.#stalled = true
     return more
   }
@@ -198,7 +295,7 @@ export class Wire {
   /** A write that had to wait is done. */
   onWritten(status: number): void {
     if (status < 0) {
-      this.socket.destroy()
+      this.destroy()
       return
     }
     if (!this.#stalled || (this.#handle?.writeQueueSize ?? 0) > 0) return
@@ -206,11 +303,19 @@ export class Wire {
     this.#user.onDrain()
   }
 
+  /** The writer of TLS can take more. */
+  onDrain(): void {
+    this.#user.onDrain()
+  }
+
+  /** The handle of a socket in clear. That of TLS gets a writer of its own. */
   #raw(): RawHandle | undefined {
-    if (!raw || this.socket instanceof TLSSocket) return undefined
-    const handle = (this.socket as Socket & { readonly _handle?: RawHandle | null })._handle
-    if (handle === null || handle === undefined || typeof handle.writeQueueSize !== 'number') return undefined
-    return (this.#handle = handle)
+    if (this.#secure !== undefined) return undefined
+    const socket = this.#socket
+    const handle = socket === undefined ? undefined : handleOf(socket)
+    if (!(socket instanceof TLSSocket)) return (this.#handle = handle)
+    if (handle !== undefined) this.#secure = new SecureWriter(socket, handle, this)
+    return undefined
   }
 
   #nextBuffer(): Buffer {
@@ -226,8 +331,69 @@ export class Wire {
     return this.#buffer
   }
 
-  #listen(): void {
-    const { socket } = this
+  /** What `length` bytes in the buffer mean. */
+  onBytes(length: number): void {
+    tick()
+    readsNow(this)
+    this.#user.onRead(this.#buffer, length)
+    readsNow(undefined)
+  }
+
+  /**
+   * Of a handle that tells us alone, neither how much was read nor what else has happened. What it has counted are
+   * bytes; anything else a socket knows how to read. Returns where to read next, if that is another place.
+   */
+  onEvent(handle: BareHandle): Buffer | undefined {
+    const length = handle.bytesRead - this.#seen
+    if (length > 0) {
+      this.#seen += length
+      const before = this.#buffer
+      this.onBytes(length)
+      const next = this.#nextBuffer()
+      return next === before ? undefined : next
+    }
+    if (this.#bare === undefined) giveBack(handle)
+    else this.#makeSocket(handle)
+    handle.onread.call(handle)
+    return undefined
+  }
+
+  /** The first piece comes by the socket; from then on its handle tells us directly. */
+  #onRead(): OnRead {
+    return {
+      buffer: () => this.#nextBuffer(),
+      callback: (length) => {
+        this.onBytes(length)
+        const handle = this.#socket === undefined ? undefined : takeFrom(this.#socket, this)
+        if (handle !== undefined) this.#seen = handle.bytesRead
+        return true
+      },
+    }
+  }
+
+  /** Over the handle, as it stands; a socket that has ended where there is none. */
+  #makeSocket(handle: AcceptedHandle | undefined): Socket {
+    this.#bare = undefined
+    if (handle === undefined) {
+      this.#socket = new net.Socket()
+      return this.#socket.destroy()
+    }
+    // so that the socket neither starts it again, nor against our will
+    if (isBare(handle)) handle.reading = !this.#paused
+    const options = { handle, allowHalfOpen: true, pauseOnCreate: this.#paused, onread: this.#onRead() }
+    const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)
+    this.#use(socket)
+    return socket
+  }
+
+  #closeBare(handle: BareHandle): void {
+    this.#bare = undefined
+    this.#handle = undefined
+    handle.close(() => this.#user.onGone())
+  }
+
+  #use(socket: Socket): void {
+    this.#socket = socket
     socket.on('end', () => this.#user.onEndOfStream())
     socket.on('drain', () => {
       if (!this.#stalled) return
@@ -243,92 +409,15 @@ export class Wire {
 }
 
 /** Between the making of a wire and the making of its user, nothing can have been read. */
-class LateUser implements WireUser {
-  user: WireUser | undefined
-
-  onRead(buffer: Buffer, length: number): void {
-    this.user?.onRead(buffer, length)
-  }
-
-  onEndOfStream(): void {
-    this.user?.onEndOfStream()
-  }
-
-  onDrain(): void {
-    this.user?.onDrain()
-  }
-
-  onWireError(error: NodeJS.ErrnoException): void {
-    this.user?.onWireError(error)
-  }
-
-  onGone(): void {
-    this.user?.onGone()
-  }
-}
-
-// --- the handle ------------------------------------------------------------------------------------------------------
-
-interface RawHandle {
-  setNoDelay?(on: boolean): void
-  readonly writeQueueSize: number
-  // up to Node 25 a request is given, and used if the write has to wait; from 26 on null is given, and a request comes back
-  writeLatin1String(request: WriteRequest | null, text: string): number | WriteRequest
-  writeBuffer(request: WriteRequest | null, piece: Buffer): number | WriteRequest
-  writev(request: WriteRequest | null, pieces: readonly (string | Buffer)[], allBuffers: boolean): number | WriteRequest
-}
-
-interface WriteRequest {
-  wire: Wire | undefined
-  piece: Buffer | undefined
-  oncomplete: (this: WriteRequest, status: number) => void
-}
-
-/** How handles are written to: with Node's own class of requests, with none, or not by us (undefined). */
-const manner = findManner()
-
-/** May sockets be written to through their handles? */
-export const raw = manner !== undefined
+const NOBODY: WireUser = Object.freeze({
+  onRead: () => undefined,
+  onEndOfStream: () => undefined,
+  onDrain: () => undefined,
+  onWireError: () => undefined,
+  onGone: () => undefined,
+})
 
 /** A write that the system takes at once does not touch its request: one serves all of those. Null where Node makes them. */
 let request: WriteRequest | null = createRequest()
 
-function createRequest(): WriteRequest | null {
-  return manner === undefined || manner === 'none' ? null : new manner()
-}
-
-function onComplete(this: WriteRequest, status: number): void {
-  const { wire } = this
-  this.wire = undefined
-  this.piece = undefined
-  wire?.onWritten(status)
-}
-
-/** Seen through a socket over a handle of ours. */
-function findManner(): 'none' | (new () => WriteRequest) | undefined {
-  let found: 'none' | (new () => WriteRequest) | undefined
-  const take = (given: WriteRequest | null | undefined): number => {
-    if (given === null) found = 'none'
-    else if (given?.constructor.name === 'WriteWrap') found = given.constructor as new () => WriteRequest
-    return 0
-  }
-  const fake = {
-    writeLatin1String: take,
-    writeBuffer: take,
-    readStart: () => 0,
-    readStop: () => 0,
-    close: () => undefined,
-    getAsyncId: () => 0,
-    unref: () => undefined,
-    ref: () => undefined,
-  }
-  try {
-    const socket = new net.Socket({ handle: fake, readable: false } as unknown as net.SocketConstructorOpts)
-    socket.on('error', () => undefined)
-    socket.write('x', 'latin1')
-    return found
-  } catch {
-    // a Node that builds its sockets in another way: the documented way it is
-    return undefined
-  }
-}
+const keep = Wire.keep
