@@ -52,7 +52,7 @@ export function cellsOf(routes: readonly Route[]): readonly Cell[] {
     }
   })
   // nginx would redirect the same path without its last slash by itself
-  for (const start of starts) if (start.length > 1 && start.endsWith('/')) exact.add(start.slice(0, -1))
+  for (const path of [...starts, ...exact]) if (path.length > 1 && path.endsWith('/')) exact.add(path.slice(0, -1))
 
   const cell = (kind: Cell['kind'], path: string): Cell => {
     const takers = routes.filter((route) => takes(route, kind, path))

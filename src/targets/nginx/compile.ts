@@ -80,6 +80,7 @@ class Compiler {
   readonly #upstreams = new Set<string>()
   readonly #http: Directive[] = []
   readonly #by = new Map<string, { nginx: boolean; engine: string | undefined }>()
+  /** Address and port, by the name of the upstream. */
   readonly #sockets = new Map<string, string>()
   readonly #certificates: ReadonlyMap<string, Certificate>
 
@@ -120,11 +121,12 @@ class Compiler {
     const upstreams = [...this.#upstreams]
       .sort()
       .map((id) => upstreamOf(this.#context.backends.get(id)!, this.#context.endpoints.get(id)?.addresses ?? []))
-    const engines = [...this.#sockets.values()].map((path, index): Directive => ({
+    const engines = [...this.#sockets].map(([name, key]): Directive => ({
       name: 'upstream',
-      args: [`gantry_engine_${index}`],
+      args: [name],
+      comment: key,
       block: [
-        { name: 'server', args: [literal(`unix:${path}`)] },
+        { name: 'server', args: [literal(`unix:${this.#socketOf(name)}`)] },
         { name: 'keepalive', args: ['64'] },
       ],
     }))
@@ -196,6 +198,8 @@ class Compiler {
           { name: 'proxy_request_buffering', args: ['off'] },
           { name: 'proxy_buffering', args: ['off'] },
           { name: 'proxy_redirect', args: ['off'] },
+          // what the engine behind asks for comes after an error_page that has led there
+          { name: 'recursive_error_pages', args: ['on'] },
           { name: 'proxy_next_upstream', args: ['error', 'timeout'] },
           {
             name: 'map',
@@ -308,6 +312,8 @@ class Compiler {
         : [{ name: 'keepalive_timeout', args: [`${limits.idleTimeout}ms`] }]),
     ]
     const unmatched = this.#unmatched(listener, key)
+    if (listener.unmatched?.kind === 'close')
+      common.push({ name: 'location', args: ['@gantry_close'], block: [{ name: 'return', args: ['444'] }] })
     if (stranger === true)
       return { name: 'server', args: [], block: [...common, { name: 'location', args: ['/'], block: unmatched }] }
     const routes = this.#routesOf(site)
@@ -318,11 +324,11 @@ class Compiler {
       return {
         name: 'server',
         args: [],
-        block: [...common, { name: 'location', args: ['/'], block: this.#engine(key) }],
+        block: [...common, { name: 'location', args: ['/'], block: this.#engine(key, listener.unmatched) }],
       }
     }
     const cells = cellsOf(routes)
-    const locations = cells.flatMap((cell) => this.#location(cell, pieces.decoded, unmatched, key))
+    const locations = cells.flatMap((cell) => this.#location(cell, pieces.decoded, unmatched, listener, key))
     // where the path is matched as sent, what nginx would read differently is for the engine
     const exactly: Directive[] = pieces.decoded
       ? []
@@ -339,12 +345,18 @@ class Compiler {
             ],
             block: [{ name: 'return', args: ['418'] }],
           },
-          { name: 'location', args: ['@gantry_engine'], block: this.#engine(key) },
+          { name: 'location', args: ['@gantry_engine'], block: this.#engine(key, listener.unmatched) },
         ]
     return { name: 'server', args: [], block: [...common, ...pieces.server, ...exactly, ...locations] }
   }
 
-  #location(cell: Cell, decoded: boolean, unmatched: readonly Directive[], key: string): readonly Directive[] {
+  #location(
+    cell: Cell,
+    decoded: boolean,
+    unmatched: readonly Directive[],
+    listener: Listener,
+    key: string,
+  ): readonly Directive[] {
     const { route, path, unclear } = cell
     // matched as sent, and such a path is never sent to a location
     if (!decoded && normalPath(path) !== path) return []
@@ -353,13 +365,15 @@ class Compiler {
     const args = [...(cell.kind === 'exact' ? ['='] : []), literal(text)]
     if (unclear !== undefined) {
       if (route !== undefined) this.#note(route, unclear)
-      return [{ name: 'location', args, block: this.#engine(key) }]
+      return [{ name: 'location', args, block: this.#engine(key, listener.unmatched) }]
     }
     if (route === undefined) return [{ name: 'location', args, block: unmatched }]
     const placed = placeRoute(route, cell.next, this.#context)
     if (placed.kind === 'engine') {
       this.#note(route, placed.why)
-      return [{ name: 'location', args, block: this.#engine(key), comment: `${route.id}: ${placed.why}` }]
+      return [
+        { name: 'location', args, block: this.#engine(key, listener.unmatched), comment: `${route.id}: ${placed.why}` },
+      ]
     }
     this.#note(route, undefined)
     if (placed.upstream !== undefined) this.#upstreams.add(placed.upstream)
@@ -401,9 +415,9 @@ class Compiler {
 
   // --- the engine behind ---
 
-  #engine(key: string): readonly Directive[] {
-    if (!this.#sockets.has(key)) this.#sockets.set(key, `${this.#settings.folder}/engine-${this.#sockets.size}.sock`)
-    const index = [...this.#sockets.keys()].indexOf(key)
+  #engine(key: string, unmatched?: Listener['unmatched']): readonly Directive[] {
+    const name = engineName(key)
+    this.#sockets.set(name, key)
     return [
       { name: 'proxy_set_header', args: ['Host', { raw: '$http_host' }] },
       { name: 'proxy_set_header', args: ['Connection', { raw: '$gantry_connection' }] },
@@ -414,18 +428,38 @@ class Compiler {
       },
       { name: 'proxy_read_timeout', args: ['1d'] },
       { name: 'proxy_send_timeout', args: ['1d'] },
-      { name: 'proxy_pass', args: [{ raw: `http://gantry_engine_${index}` }] },
+      ...(unmatched?.kind === 'close'
+        ? [
+            { name: 'proxy_intercept_errors', args: ['on'] },
+            { name: 'error_page', args: [String(CLOSE), '@gantry_close'] },
+          ]
+        : []),
+      { name: 'proxy_pass', args: [{ raw: `http://${name}` }] },
     ]
+  }
+
+  #socketOf(name: string): string {
+    return `${this.#settings.folder}/${name}.sock`
   }
 
   /** The same routes on listeners in the file system; TLS has ended before. */
   #behind(): Plan {
     const { model, id } = this.#plan
     const listeners = model.listeners.flatMap((listener): Listener[] => {
-      const path = this.#sockets.get(`${listener.address}|${listener.port}`)
-      if (path === undefined) return []
+      const name = engineName(`${listener.address}|${listener.port}`)
+      if (!this.#sockets.has(name)) return []
       const { tls: _, trustedProxies: __, ...rest } = listener
-      return [{ ...rest, address: `unix:${path}`, protocol: 'http' }]
+      // a connection that ends here without an answer would be a 502 there
+      const unmatched: Listener['unmatched'] =
+        rest.unmatched?.kind === 'close' ? { kind: 'reply', status: CLOSE } : rest.unmatched
+      return [
+        {
+          ...rest,
+          ...(unmatched === undefined ? {} : { unmatched }),
+          address: `unix:${this.#socketOf(name)}`,
+          protocol: 'http',
+        },
+      ]
     })
     const known = new Set(listeners.map((one) => one.id))
     const routes = model.routes.filter((route) => route.listeners.some((one) => known.has(one)))
@@ -477,6 +511,14 @@ class Compiler {
     this.#files.set(path, { path, content })
     return literal(`${this.#settings.certificateFolder}/${path}`)
   }
+}
+
+/** How the engine behind asks nginx to close the connection: a status that nobody else gives. */
+const CLOSE = 598
+
+/** Of an address and port: another one is another socket, so that one that closes never takes the next one's file along. */
+function engineName(key: string): string {
+  return `engine_${createHash('sha256').update(key).digest('hex').slice(0, 12)}`
 }
 
 /** Another content is another folder: a pair is never half new. */

@@ -135,7 +135,8 @@ function placeForward(forward: Forward, policies: Pieces, guard: readonly Direct
       kind: 'directives',
       directives: [
         ...before,
-        ...policies.location,
+        // `rewrite … break` would end what nginx evaluates, and the answer would be a file that is not there
+        ...policies.location.filter(({ name }) => name !== 'rewrite'),
         { name: 'return', args: [String(backend.unavailableStatus ?? 503)] },
       ],
     }
