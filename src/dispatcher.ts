@@ -18,6 +18,7 @@ import { readTextFile } from './sources/pods/read-files.ts'
 import { createPods } from './sources/pods/source.ts'
 import type { Source } from './sources/source.ts'
 import { createEngine } from './targets/engine/engine.ts'
+import { explainNginx, type ServedRoute } from './targets/nginx/compile.ts'
 import { createNginx, writeNginx } from './targets/nginx/nginx.ts'
 import type { Target } from './targets/target.ts'
 
@@ -47,6 +48,11 @@ export async function printNginx(plan: Plan): Promise<ReturnType<typeof writeNgi
   return writeNginx(plan, { policies, services: await quietServices() })
 }
 
+/** `gantry explain --target nginx`. */
+export async function servedByNginx(plan: Plan): Promise<readonly ServedRoute[]> {
+  return explainNginx(plan, { policies, services: await quietServices() })
+}
+
 async function start(
   kind: TargetKind,
   { environment, events, metrics }: Around,
@@ -68,7 +74,7 @@ async function start(
     certificateFolder: environment['SSL_CERT_DIR'] || '/etc/nginx/ssl',
     program: environment['GANTRY_NGINX'] || 'nginx',
   })
-  return { target: nginx as Target<unknown>, addresses: () => [] }
+  return { target: nginx as Target<unknown>, addresses: () => [], served: () => nginx.served() }
 }
 
 /** For compiling what is only printed. */

@@ -60,6 +60,7 @@ const parts: Parts = {
       name: 'nginx',
       summary: 'configuration of nginx, with what it leaves to the engine',
       write: async (plan) => (await import('./dispatcher.ts')).printNginx(plan),
+      served: async (plan) => (await import('./dispatcher.ts')).servedByNginx(plan),
     },
     {
       name: 'gateway-api',

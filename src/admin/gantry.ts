@@ -14,9 +14,14 @@ export interface GantryAdminOptions {
   readonly metrics: MetricsRegistry
   addresses(): readonly { readonly listener: string; readonly url: string }[]
   readonly startedAt: number
+  /** Where another target stands in front of the engine: who serves each route, and why not that target alone. */
+  served?(): readonly { readonly route: string; readonly by: string; readonly why?: string }[]
 }
 
-/** `GET /healthz /readyz /metrics /gantry/{status,plan,diagnostics,events,explain}`; everything else is left to the next handler. */
+/**
+ * `GET /healthz /readyz /metrics /gantry/{status,plan,diagnostics,events,explain,served}`; everything else is left to the
+ * next handler.
+ */
 export function gantryAdmin(options: GantryAdminOptions): Handler {
   return async (request, response, url) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
@@ -64,21 +69,24 @@ export function gantryAdmin(options: GantryAdminOptions): Handler {
       case '/gantry/events':
         sendJson(response, 200, options.events.recent())
         return true
+      case '/gantry/served':
+        if (options.served === undefined) return false
+        sendJson(response, 200, options.served())
+        return true
       case '/gantry/explain': {
         const target = url.searchParams.get('url')
         if (state.plan === undefined) sendJson(response, 503, { error: 'no plan is being served' })
         else if (target === null || !URL.canParse(target))
           sendJson(response, 400, { error: 'url: http://host/path is missing or not a URL' })
-        else
-          sendJson(
-            response,
-            200,
-            explain(state.plan, {
-              method: url.searchParams.get('method') ?? 'GET',
-              url: target,
-              headers: headersOf(url),
-            }),
-          )
+        else {
+          const explanation = explain(state.plan, {
+            method: url.searchParams.get('method') ?? 'GET',
+            url: target,
+            headers: headersOf(url),
+          })
+          const served = options.served?.().find(({ route }) => route === explanation.route?.id)
+          sendJson(response, 200, served === undefined ? explanation : { ...explanation, served })
+        }
         return true
       }
       default:

@@ -39,6 +39,15 @@ export interface WriterPart {
   readonly name: string
   readonly summary: string
   write(plan: Plan): Promise<{ readonly text: string; readonly diagnostics: readonly Diagnostic[] }>
+  /** `gantry explain --target NAME`: who would serve each route of the plan, and why not that target alone. */
+  served?(plan: Plan): Promise<readonly ServedRoute[]>
+}
+
+export interface ServedRoute {
+  readonly route: string
+  readonly by: 'nginx' | 'engine' | 'both'
+  /** Why the engine. */
+  readonly why?: string
 }
 
 export interface ProgramPart {

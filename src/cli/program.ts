@@ -101,18 +101,29 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
   program
     .command('explain')
     .description('say which listener, route and policies a request meets, and why the others do not match')
-    .argument('<method>', 'GET, POST, …')
-    .argument('<url>', 'http://host[:port]/path?query')
+    .argument('[method]', 'GET, POST, …')
+    .argument('[url]', 'http://host[:port]/path?query; without them, all routes of a target')
     .option('-H, --header <"NAME: VALUE">', 'a request header; may be repeated', collect, [])
     .option('-f, --folder <FOLDER>', 'the folder of the configuration', '.')
     .addOption(from('read the folder as this source'))
+    .addOption(
+      new Option('--target <TARGET>', 'say who serves the route where this target stands in front').choices(
+        parts.writers.filter(({ served }) => served !== undefined).map(({ name }) => name),
+      ),
+    )
     .addOption(output())
-    .addHelpText('after', examples(['gantry explain GET http://shop.example.com/cart -H "x-version: 2" -f config']))
+    .addHelpText(
+      'after',
+      examples([
+        'gantry explain GET http://shop.example.com/cart -H "x-version: 2" -f config',
+        'gantry explain --target nginx -f config',
+      ]),
+    )
     .action(
       async (
-        method: string,
-        url: string,
-        options: { header: string[]; folder: string; from?: string; output: 'text' | 'json' },
+        method: string | undefined,
+        url: string | undefined,
+        options: { header: string[]; folder: string; from?: string; target?: string; output: 'text' | 'json' },
       ) => {
         const { explainCommand } = await import('./commands/explain.ts')
         outcome.code = await explainCommand(parts, method, url, options)
