@@ -29,6 +29,11 @@ export interface LoopOptions<Artifact> {
   readonly events: Events
   /** How long changes are gathered, milliseconds. Default 5. */
   readonly settleMs?: number
+  /**
+   * What the target has refused is tried again after so many milliseconds, doubled up to 30 s: a disk is full for a while,
+   * a port is taken for a while. Absent: with the next change only.
+   */
+  readonly retryMs?: number
 }
 
 export interface LoopState {
@@ -37,7 +42,7 @@ export interface LoopState {
   readonly appliedAt: number | undefined
   /** Of the latest attempt, whether it was applied or not. */
   readonly diagnostics: readonly Diagnostic[]
-  /** The latest attempt was refused; the plan above is older than the configuration. */
+  /** The latest attempt was refused, or a source no longer hears of changes: the plan may be older than the configuration. */
   readonly stale: boolean
   readonly runs: number
 }
@@ -61,6 +66,8 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> | undefined
   let again = false
+  let retry: NodeJS.Timeout | undefined
+  let retryPause = options.retryMs ?? 0
   let resolveFirst: (state: LoopState) => void
   const first = new Promise<LoopState>((resolve) => {
     resolveFirst = resolve
@@ -80,6 +87,7 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
     stop: async () => {
       abort.abort()
       clearTimeout(timer)
+      clearTimeout(retry)
       timer = undefined
       await running
       await Promise.allSettled(feeding)
@@ -152,9 +160,13 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
       diagnostics.push(...compilation.diagnostics)
       const applied = await options.target.apply(compilation.artifact)
       diagnostics.push(...applied.diagnostics)
-      if (applied.kind === 'refused') return finish(diagnostics, 'refused')
+      if (applied.kind === 'refused') {
+        tryAgain()
+        return finish(diagnostics, 'refused')
+      }
+      retryPause = options.retryMs ?? 0
       state = { ...state, plan: prepared.plan, appliedAt: Date.now() }
-      finish(diagnostics, refused ? 'refused' : 'applied')
+      finish(diagnostics, refused ? 'refused' : translations.some(({ stale }) => stale === true) ? 'stale' : 'applied')
       await report(translations)
     } catch (error) {
       diagnostics.push({
@@ -201,15 +213,25 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
     )
   }
 
-  function finish(found: readonly Diagnostic[], outcome: 'applied' | 'refused'): void {
+  function tryAgain(): void {
+    if (options.retryMs === undefined) return
+    clearTimeout(retry)
+    retry = setTimeout(changed, retryPause).unref()
+    retryPause = Math.min(retryPause * 2, 30_000)
+  }
+
+  function finish(found: readonly Diagnostic[], outcome: 'applied' | 'stale' | 'refused'): void {
     const diagnostics = foldRepeated(found)
     const before = new Set(state.diagnostics.map(keyOf))
     for (const diagnostic of diagnostics) if (!before.has(keyOf(diagnostic))) options.events.diagnostic(diagnostic)
-    state = { ...state, diagnostics, stale: outcome === 'refused', runs: state.runs + 1 }
+    const was = state.stale
+    state = { ...state, diagnostics, stale: outcome !== 'applied', runs: state.runs + 1 }
     if (outcome === 'refused') {
       const served = state.plan === undefined ? 'nothing is served yet' : 'the last good plan serves on'
       options.events.emit('error', 'runtime/refused', `the configuration was refused: ${served}`)
     } else {
+      if (was && outcome === 'applied')
+        options.events.emit('info', 'runtime/current', 'the configuration is current again')
       options.events.emit('info', 'runtime/applied', `plan ${state.plan?.id ?? ''} is being served`, {
         plan: state.plan?.id,
       })

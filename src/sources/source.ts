@@ -34,6 +34,8 @@ export interface Translation<Status = never> {
   readonly statuses: readonly Status[]
   /** True: what was read must not be served at all; the last good plan stays (at start: nothing is served, and the exit code says so). */
   readonly refused?: boolean
+  /** True: what was read last is served on, and the world may have changed since: its server is away, a file is half written. */
+  readonly stale?: boolean
   readonly wishes?: Wishes
 }
 

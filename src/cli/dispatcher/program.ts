@@ -27,6 +27,8 @@ export interface DispatcherParts {
   ): Promise<{
     readonly target: Target<unknown>
     addresses(): readonly { readonly listener: string; readonly url: string }[]
+    /** Who serves each route, where another target stands in front of the engine. */
+    served?(): readonly { readonly route: string; readonly by: string; readonly why?: string }[]
   }>
   writeNginx(
     plan: Plan,
@@ -45,6 +47,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /** As long as the original gathered events before it reloaded, milliseconds. */
 const BATCH = 2000
+/** After which a target that has refused a plan is asked again, at first, milliseconds. */
+const RETRY = 1000
 /** How long a process outside of a cluster waits for one to print, milliseconds. */
 const PATIENCE = 10_000
 
@@ -106,6 +110,11 @@ async function print(
     }
     writeError(`warning: no cluster has answered within ${PATIENCE / 1000} s: nothing to print\n`)
     return 0
+  } catch (error) {
+    writeError(
+      `dispatcher: there is no cluster to read: ${error instanceof Error ? error.message : String(error)}\nhint: --kubeconfig FILE, or a folder with YAML files\n`,
+    )
+    return 1
   } finally {
     clearTimeout(timer)
     abort.abort()
@@ -123,7 +132,7 @@ async function serve(
     format: process.stderr.isTTY ? 'text' : 'json',
   })
   const metrics = createMetrics()
-  const { target, addresses } = await parts.start(kind, { environment, events, metrics })
+  const { target, addresses, served } = await parts.start(kind, { environment, events, metrics })
   const loop = startLoop({
     feeds: [{ source: kind === 'nginx' ? batched(parts.source, BATCH) : parts.source, place }],
     target,
@@ -132,8 +141,9 @@ async function serve(
     events,
     // gathered already, or nothing that has to be gathered
     settleMs: 1,
+    retryMs: RETRY,
   })
-  metrics.gauge('gantry_configuration_stale', '1 while an older plan is served than was last read', () =>
+  metrics.gauge('gantry_configuration_stale', '1 while what is served may be older than what is meant', () =>
     loop.state().stale ? 1 : 0,
   )
   const admin = await openDoor(environment, events, [
@@ -144,6 +154,7 @@ async function serve(
       metrics,
       addresses,
       startedAt: Date.now(),
+      ...(served === undefined ? {} : { served }),
     }),
   ])
   const signal = signalled()

@@ -2,7 +2,8 @@
 import { connectKubernetes, type KubernetesClient } from '../../lib/kubernetes/client.ts'
 import { watchKind, type Watched, type WatchedKind, type WatchTimes } from '../../lib/kubernetes/watch.ts'
 import type { Diagnostic } from '../../model/diagnostic.ts'
-import { type Configuration, type Environment, readEnvironment } from './environment.ts'
+import type { Configuration, Environment } from './environment.ts'
+import { followConfiguration } from './read-configuration.ts'
 import { readTextFile } from './read-files.ts'
 import { keepObject, type NamespaceObject, type PodObject, type SecretObject, sourceName, type World } from './world.ts'
 
@@ -17,19 +18,22 @@ export interface ClusterOptions {
  * a Secret: its namespace is served with "not known". While the server is away the last world stands, with a diagnostic.
  */
 export async function* readCluster(options: ClusterOptions, signal: AbortSignal): AsyncGenerator<World> {
-  const configured = readEnvironment(options.environment, readTextFile)
+  let notice: () => void = () => undefined
+  const configuration = await followConfiguration(options.environment, readTextFile, () => notice(), signal)
+  const configured = configuration.now()
   if (configured.kind === 'refused') {
     yield { configured, namespaces: [], pods: [], secrets: [], unknownSecrets: [], diagnostics: [] }
     return
   }
   const client = await connectKubernetes(options.kubeconfig)
   const cluster = new Cluster(client, configured.configuration, options.times ?? {})
+  notice = () => cluster.notice()
   try {
     for (;;) {
       await cluster.change(signal)
       if (signal.aborted) return
       const seen = cluster.look()
-      if (seen !== undefined) yield { configured, ...seen }
+      if (seen !== undefined) yield { configured: configuration.now(), ...seen }
     }
   } finally {
     cluster.stop()
@@ -59,6 +63,12 @@ class Cluster {
       keep: this.#keep('Namespace'),
     })
     this.#pods = this.#watch<PodObject>({ path: '/api/v1/pods', labelSelector, keep: this.#keep('Pod') })
+  }
+
+  /** There is something new to look at. */
+  notice(): void {
+    this.#changed = true
+    this.#wake()
   }
 
   /** Resolves when there is something new to look at. */
@@ -138,6 +148,19 @@ class Cluster {
         origin: { source: sourceName, object: this.#client.server, field: what },
       })
     }
+    // one whose Secret was never read is told about by its namespace
+    const silent = [...this.#secrets].filter(
+      ([, watched]) => watched.items() !== undefined && watched.state().kind === 'away',
+    )
+    const state = silent[0]?.[1].state()
+    if (state?.kind === 'away')
+      diagnostics.push({
+        code: 'pods/secrets-away',
+        severity: 'warning',
+        message: `the API server does not tell about the secret ${this.#configuration.keySecretName} of ${silent.map(([name]) => name).join(', ')}: ${state.message}; what it said last is served on`,
+        hint: 'the right to list and watch this secret',
+        origin: { source: sourceName, object: this.#client.server, field: 'secrets' },
+      })
     return diagnostics
   }
 
@@ -146,14 +169,6 @@ class Cluster {
   }
 
   #watch<Item>(kind: WatchedKind<Item>): Watched<Item> {
-    return watchKind(
-      this.#client,
-      kind,
-      () => {
-        this.#changed = true
-        this.#wake()
-      },
-      this.#times,
-    )
+    return watchKind(this.#client, kind, () => this.notice(), this.#times)
   }
 }

@@ -5,7 +5,8 @@ import { join, relative, resolve, sep } from 'node:path'
 import { watchFolder } from '../../lib/watch/watch.ts'
 import { parseYaml } from '../../lib/yaml/yaml.ts'
 import type { Diagnostic } from '../../model/diagnostic.ts'
-import { type Configuration, type Configured, type Environment, readEnvironment, type ReadText } from './environment.ts'
+import type { Configuration, Configured, Environment, ReadText } from './environment.ts'
+import { followConfiguration } from './read-configuration.ts'
 import {
   keepObject,
   type NamespaceObject,
@@ -18,17 +19,29 @@ import {
 
 export async function* readFiles(folder: string, environment: Environment, signal: AbortSignal): AsyncGenerator<World> {
   const root = resolve(folder)
-  const configured = readEnvironment(environment, readTextFile)
+  let changed = true
+  let wake: () => void = () => undefined
+  const notice = (): void => {
+    changed = true
+    wake()
+  }
+  signal.addEventListener('abort', notice, { once: true })
+  const configuration = await followConfiguration(environment, readTextFile, notice, signal)
   const watch = watchFolder(root, { signal })
   // watched first, then read: what changes in between is not missed
   await watch.ready
-  yield await readFolder(root, configured)
-  for await (const { changed } of watch) {
-    if (changed.some((path) => /\.(?:ya?ml|json)$/.test(path))) yield await readFolder(root, configured)
+  void (async () => {
+    for await (const change of watch) if (change.changed.some((path) => /\.(?:ya?ml|json)$/.test(path))) notice()
+  })()
+  for (;;) {
+    if (!changed) await new Promise<void>((resolve) => (wake = resolve))
+    if (signal.aborted) return
+    changed = false
+    yield await readFolder(root, configuration.now())
   }
 }
 
-export async function readFolder(root: string, configured: Configured): Promise<World> {
+async function readFolder(root: string, configured: Configured): Promise<World> {
   const texts: (readonly [string, string])[] = []
   const diagnostics: Diagnostic[] = []
   for (const file of await list(root)) {

@@ -49,9 +49,17 @@ export function createTranslate(): (world: World) => Translation<Status> {
     const parts = new Parts(configured.configuration, table, kept, diagnostics)
     const model = parts.model()
     for (const keeper of Object.values(kept)) keeper.turn()
-    return { model, diagnostics, statuses: statusesOf(world, diagnostics) }
+    return {
+      model,
+      diagnostics,
+      statuses: statusesOf(world, diagnostics),
+      ...(diagnostics.some(({ code }) => aged.has(code)) ? { stale: true } : {}),
+    }
   }
 }
+
+/** Said where something is served as it was last known. */
+const aged = new Set(['pods/api-away', 'pods/secrets-away', 'pods/certificate-files'])
 
 interface Kept {
   readonly routes: Keeper<Route>
