@@ -244,6 +244,7 @@ const apiFlags = (folder: string, store: string, port: number, options: ApiServe
 const controllers = [
   'deployment-controller',
   'replicaset-controller',
+  'daemonset-controller',
   'endpointslice-controller',
   'namespace-controller',
   'garbage-collector-controller',
