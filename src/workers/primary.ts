@@ -45,6 +45,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     execArgv: [...(options.execArgv ?? process.execArgv)],
   })
   const members: Member[] = []
+  /** Those that do not serve yet. */
+  const starting = new Set<Member>()
   let plan: Plan | undefined
   let wishes: { readonly value: unknown } | undefined
   let addresses: ReadonlyMap<string, AddressInfo> = new Map()
@@ -53,7 +55,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 
   const join = async (): Promise<Member> => {
     const member = new Member(cluster.fork({ ...options.environment }), options)
+    starting.add(member)
     member.worker.once('exit', (code, signal) => {
+      starting.delete(member)
       const at = members.indexOf(member)
       if (at >= 0) members.splice(at, 1)
       member.gone()
@@ -69,6 +73,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     await member.ready
     if (wishes !== undefined) await member.grant(wishes.value)
     if (plan !== undefined) await member.apply(plan)
+    starting.delete(member)
     members.push(member)
     return member
   }
@@ -78,6 +83,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       await join()
       pause = FIRST_PAUSE
     } catch (error) {
+      if (stopping) return
       options.events.emit('error', 'workers/start', error instanceof Error ? error.message : String(error))
     }
   }
@@ -111,7 +117,9 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 
     async stop(graceMs) {
       stopping = true
-      await Promise.all(members.map((member) => member.stop(graceMs)))
+      // who has not begun to serve has nothing to finish, and may not be able to hear yet
+      for (const member of starting) member.worker.process.kill('SIGKILL')
+      await Promise.all([...members, ...starting].map((member) => member.stop(graceMs)))
     },
 
     addresses: () => addresses,

@@ -1,4 +1,5 @@
 /** Real processes behind one port: exact counters, swaps, deaths, a port in use; and plans that survive the way there. */
+import cluster from 'node:cluster'
 import fc from 'fast-check'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
@@ -87,6 +88,19 @@ describe('workers', () => {
     await workers.apply({ id: '2', model: { ...modelOf(0, 'new'), listeners } })
     const now = workers.addresses().get('l')!.port
     expect(await Promise.all(Array.from({ length: 6 }, () => get(now)))).toEqual(Array.from({ length: 6 }, () => 'new'))
+  })
+
+  test('who stops while a dead one is being replaced leaves no process behind', async () => {
+    const { workers } = await start()
+    await workers.apply({ id: '1', model: modelOf(0, 'old') })
+    const [victim] = workers.pids()
+    process.kill(victim!, 'SIGKILL')
+    // the next one has been forked, and has not begun to serve
+    await expect.poll(() => Object.keys(cluster.workers ?? {}).length, { interval: 5, timeout: 10_000 }).toBe(1)
+    await expect.poll(() => Object.keys(cluster.workers ?? {}).length, { interval: 5, timeout: 10_000 }).toBe(2)
+    expect(workers.pids().length).toBe(1)
+    await workers.stop(0)
+    await expect.poll(() => Object.keys(cluster.workers ?? {}), { timeout: 10_000 }).toEqual([])
   })
 
   test('a port in use is refused by all, and the last plan serves on', async () => {
