@@ -87,6 +87,8 @@ export function createPlugins(options: PluginHostOptions): PluginHost {
         events,
         services: options.services(),
         report,
+        serverOf: (exchange) =>
+          servers.find((server) => server.serves(exchange.connection.scheme, exchange.connection.localPort)),
         around: {
           expressions: options.expressions,
           timeout: options.timeout ?? 120_000,

@@ -23,6 +23,11 @@ export class ServerFacade extends EventEmitter {
     this.#listener = listener
   }
 
+  /** Is this the server that a connection of this kind came in by? */
+  serves(scheme: 'http' | 'https', port: number): boolean {
+    return this.#listener.scheme === scheme && this.#listener.port === port
+  }
+
   address(): AddressInfo {
     const { address, port } = this.#listener
     return { address, port, family: address.includes(':') ? 'IPv6' : 'IPv4' }

@@ -1,7 +1,8 @@
 /** Plugin wishes → loaded plugins: one immutable load, replaced whole by the next. */
 import { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
 import type { Diagnostic } from '../model/diagnostic.ts'
-import type { CompiledCondition, Exchange, Step } from '../policies/policy.ts'
+import type { CompiledCondition, Exchange, Outcome, Step } from '../policies/policy.ts'
 import type { Events, Plugins } from '../policies/services.ts'
 import type { PluginWish, Wishes } from '../sources/source.ts'
 import { getCommonAuthCallback } from './auth-callback.ts'
@@ -49,6 +50,8 @@ export interface WorldOptions {
   readonly events: Events
   readonly services: PluginContext['services']
   readonly around: Omit<Surroundings, 'app' | 'note'>
+  /** The server of this exchange, as plugins were given it by `http-ready` and `https-ready`. */
+  serverOf(exchange: Exchange): EventEmitter | undefined
   readonly report: Report
 }
 
@@ -173,13 +176,21 @@ export async function loadWorld(
     policy: (name) =>
       compiler(policies.get(name), (entry, parameters) => policyStep(entry, parameters, config, around, answer)),
     condition: (name) => compiler(conditions.get(name), (entry, parameters) => conditionOf(entry, parameters, around)),
-    gatewayRoutes: gateway
-      ? {
-          ...answer,
-          request: (exchange) =>
-            pairOf(exchange, around).run('gateway routes', (req, res, next) => app(req, res, next)),
-        }
-      : undefined,
+    // who waits for the servers may want their upgrades
+    gatewayRoutes:
+      gateway || bus.listenerCount('http-ready') + bus.listenerCount('https-ready') > 0
+        ? {
+            ...answer,
+            request: (exchange) => {
+              if (exchange.request.upgrade !== undefined) {
+                const taken = upgradeFor(exchange, around, options)
+                if (taken !== undefined) return taken
+              }
+              if (!gateway) return undefined
+              return pairOf(exchange, around).run('gateway routes', (req, res, next) => app(req, res, next))
+            },
+          }
+        : undefined,
     emit: (event, facts) => bus.tell(event, facts),
     dispose: () => void bus.removeAllListeners(),
   }
@@ -386,6 +397,46 @@ function runLayer(plugin: string, next: unknown, call: (next: Next) => unknown):
     blame(plugin, error)
     throw error
   }
+}
+
+/** As an `http.Server` does: with a listener for `upgrade` no such request goes another way. */
+function upgradeFor(exchange: Exchange, around: Surroundings, { serverOf }: WorldOptions): Outcome | undefined {
+  const server = serverOf(exchange)
+  if (server === undefined || server.listenerCount('upgrade') === 0) return undefined
+  const { request } = pairOf(exchange, around)
+  return {
+    kind: 'upgrade',
+    timeout: around.timeout,
+    take: (socket) => {
+      const failed = (plugin: string, error: unknown): void => around.failed(plugin, 'error', error, exchange)
+      socket.once('error', (error) => failed('upgrade', error))
+      guarded(
+        (plugin, error) => {
+          failed(plugin, error)
+          socket.destroy()
+        },
+        'upgrade',
+        () => server.emit('upgrade', request, standIn(socket, request), Buffer.alloc(0)),
+      )
+    },
+  }
+}
+
+/** The stream with what is asked of sockets. */
+function standIn(socket: Duplex, { socket: facts }: ExpressRequest): Duplex {
+  const { remoteAddress, remotePort, remoteFamily, localAddress, localPort } = facts
+  return Object.assign(socket, {
+    remoteAddress,
+    remotePort,
+    remoteFamily,
+    localAddress,
+    localPort,
+    setTimeout: () => socket,
+    setNoDelay: () => socket,
+    setKeepAlive: () => socket,
+    ref: () => socket,
+    unref: () => socket,
+  })
 }
 
 // --- events ----------------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ export interface Step {
   done?(exchange: Exchange): void
 }
 
-export type Outcome = Reply | ForwardNow | NextRoute
+export type Outcome = Reply | ForwardNow | NextRoute | Upgrade
 
 /** An answer of ours. Content-Length is set by the engine where the body's length is known. */
 export interface Reply {
@@ -73,6 +73,18 @@ export interface ForwardNow {
 /** Leave this route; the next one that matches goes on. Changes to the request stay. */
 export interface NextRoute {
   readonly kind: 'next'
+}
+
+/**
+ * The client's connection goes on in the policy's hands, for a request with `upgrade`. The stream stands for the socket: what
+ * is written first is the head of an answer. 101: bytes both ways from there on. Any other status: an answer, sent when
+ * the stream ends. Destroyed before it said anything: the connection is cut.
+ */
+export interface Upgrade {
+  readonly kind: 'upgrade'
+  /** By when that head must be there; milliseconds. Then the stream is destroyed with an error. */
+  readonly timeout: number
+  take(socket: import('node:stream').Duplex): void
 }
 
 // --- the exchange ----------------------------------------------------------------------------------------------------
@@ -113,6 +125,8 @@ export interface ExchangeRequest {
   readonly host: string
   readonly headers: HeaderFields
   readonly body: Body
+  /** The protocol that the client asks to change to, as it wrote it; only with HTTP/1.1, and without a body. */
+  readonly upgrade?: string | undefined
 }
 
 export interface ExchangeResponse {

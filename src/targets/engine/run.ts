@@ -6,6 +6,7 @@ import { StoreUnavailable } from '../../policies/services.ts'
 import { STAGE, type EngineExchange } from './exchange.ts'
 import { dispatch, forward, plainAnswer } from './forward.ts'
 import { taggedReply } from './tagged.ts'
+import { handOver } from './hand-over.ts'
 import { expressNotFound } from './unmatched.ts'
 
 /** A request whose head is complete: listener policies, then its route. */
@@ -95,6 +96,9 @@ function conclude(exchange: EngineExchange, outcome: Outcome): void {
       return
     case 'next':
       findRoute(exchange)
+      return
+    case 'upgrade':
+      outcome.take(handOver(exchange, outcome.timeout, (answer) => reply(exchange, answer)))
       return
   }
 }
