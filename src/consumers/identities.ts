@@ -1,5 +1,6 @@
 /** A store → who somebody is, as the data path asks: at once where the store is in the process. */
 import { timingSafeEqual } from 'node:crypto'
+import { remember } from '../policies/shared/remember.ts'
 import type { ConsumerRecord, CredentialRecord, Identities, Soon, TokenRecord } from '../policies/services.ts'
 import { type ConsumerContext, scopesOf } from './context.ts'
 import { defaultPasswordKey } from './credentials.ts'
@@ -17,6 +18,17 @@ export function identitiesOf({ store, keys, passwords, cipher, now }: ConsumerCo
   const applications = new WeakMap<Fields, ConsumerRecord>()
   const tokens = new WeakMap<Fields, { readonly secret: Buffer; readonly record: TokenRecord }>()
 
+  // a name in the store is joined, and hashed, for every look-up: those of who comes often are kept
+  const keyOf = {
+    application: remember(keys.application),
+    user: remember(keys.user),
+    username: remember(keys.username),
+    'key-auth': remember((id) => keys.credential('key-auth', id)),
+    jwt: remember((id) => keys.credential('jwt', id)),
+    'basic-auth': remember((id) => keys.credential('basic-auth', id)),
+    oauth2: remember((id) => keys.credential('oauth2', id)),
+  }
+
   const active = (
     made: WeakMap<Fields, ConsumerRecord>,
     type: 'user' | 'application',
@@ -31,15 +43,15 @@ export function identitiesOf({ store, keys, passwords, cipher, now }: ConsumerCo
     return record
   }
   const application = (id: string): Soon<ConsumerRecord | undefined> =>
-    whenReady(store.hash(keys.application(id)), (fields) => active(applications, 'application', id, fields))
+    whenReady(store.hash(keyOf.application(id)), (fields) => active(applications, 'application', id, fields))
   const user = (id: string): Soon<ConsumerRecord | undefined> =>
-    whenReady(store.hash(keys.user(id)), (fields) => active(users, 'user', id, fields))
+    whenReady(store.hash(keyOf.user(id)), (fields) => active(users, 'user', id, fields))
   const named = (username: string): Soon<ConsumerRecord | undefined> =>
-    whenReady(store.members(keys.username(username)), ([id]) => (id === undefined ? undefined : user(id)))
+    whenReady(store.members(keyOf.username(username)), ([id]) => (id === undefined ? undefined : user(id)))
 
   return {
     credential: (type, id) =>
-      whenReady(store.hash(keys.credential(type, id)), (fields) => {
+      whenReady(store.hash(keyOf[type](id)), (fields) => {
         if (fields === undefined) return undefined
         const known = credentials.get(fields)
         if (known !== undefined) return known

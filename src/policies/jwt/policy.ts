@@ -7,6 +7,7 @@ import { schemeValue } from '../shared/bearer.ts'
 import { cookieValue } from '../shared/cookie.ts'
 import { queryValues } from '../shared/query.ts'
 import { Recent } from '../shared/recent.ts'
+import { ownCopy } from '../shared/remember.ts'
 import { authentication, headerName, milliseconds, secret } from '../shared/schema.ts'
 import { whenKnown } from '../shared/soon.ts'
 import { type KeySet, keySet } from './jwks.ts'
@@ -125,7 +126,7 @@ export const jwt: Policy<Config> = {
       }
       return whenKnown(verify(token), (verified) => {
         if (verified === undefined) return verdict.refuse(exchange)
-        if (now() < verified.until) known.set(token, verified)
+        if (now() < verified.until) known.set(ownCopy(token), verified)
         return accept(verified, exchange, verdict)
       })
     })

@@ -11,6 +11,7 @@ import {
   unsupported,
 } from '../policy.ts'
 import type { CounterState, Soon } from '../services.ts'
+import { remember } from '../shared/remember.ts'
 import { whenKnown } from '../shared/soon.ts'
 import { preferredType } from '../shared/accept.ts'
 import { headerName, milliseconds, status } from '../shared/schema.ts'
@@ -90,23 +91,11 @@ export const rateLimit: Policy<Config> = {
   nginx: () => unsupported('its limit_req is a leaky bucket and tells nobody what is left'),
 }
 
-/** With the namespace before it. The same few clients come again: the joined text of a key, and its hash, is kept. */
+/** With the namespace before it. The same few clients come again. */
 function named(namespace: string, keyOf: (exchange: Exchange) => string): (exchange: Exchange) => string {
-  const joined = new Map<string, string>()
-  return (exchange) => {
-    const key = keyOf(exchange)
-    let known = joined.get(key)
-    if (known === undefined) {
-      known = namespace + key
-      // keys are the clients' to invent
-      if (joined.size >= REMEMBERED_KEYS) joined.clear()
-      joined.set(key, known)
-    }
-    return known
-  }
+  const join = remember((key) => namespace + key)
+  return (exchange) => join(keyOf(exchange))
 }
-
-const REMEMBERED_KEYS = 2000
 
 function keyMaker(by: Config['by'], context: CompileContext): (exchange: Exchange) => string {
   switch (by.kind) {

@@ -1,4 +1,6 @@
 /** What time it is, looked up once for each piece that is read. At most a tick of the wheel old while there are connections. */
+// the global one is behind a getter
+import { performance } from 'node:perf_hooks'
 
 export const clock = {
   /** Monotonic, milliseconds: performance.now(). */

@@ -1,5 +1,6 @@
 /** Plan → an HTTP data plane that serves it. The target in TypeScript. */
 import type { AddressInfo } from 'node:net'
+import { performance } from 'node:perf_hooks'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { Condition, Limits, Model } from '../../model/model.ts'
 import { emptyModel } from '../../model/model.ts'

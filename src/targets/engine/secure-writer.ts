@@ -14,6 +14,8 @@ export interface WriterUser {
 const HIGH = 65_536
 /** Text up to here is encrypted from this memory: the handle reads it before it returns, and would copy text first. */
 const scratch = Buffer.allocUnsafeSlow(16_384)
+/** Of `scratch`, by length: making one costs as much as encrypting it, and most answers have one of a few lengths. */
+const views: (Buffer | undefined)[] = Array.from({ length: 2048 }, () => undefined)
 
 interface Latin1Writable {
   latin1Write(text: string, at: number): number
@@ -47,7 +49,7 @@ export class SecureWriter implements Writer {
     if (text.length <= scratch.length) {
       // in every Node since 0.x; its types leave it out
       ;(scratch as Buffer & Latin1Writable).latin1Write(text, 0)
-      return this.#send(scratch.subarray(0, text.length))
+      return this.#send(viewOf(text.length))
     }
     const request = createRequest()
     return this.#sent(text.length, request, this.#handle.writeLatin1String(request, text))
@@ -138,4 +140,9 @@ export class SecureWriter implements Writer {
     if (size + this.#waitingBytes > HIGH) this.#stalled = true
     return !this.#stalled
   }
+}
+
+function viewOf(length: number): Buffer {
+  if (length >= views.length) return scratch.subarray(0, length)
+  return (views[length] ??= scratch.subarray(0, length))
 }
