@@ -217,6 +217,22 @@ describe.runIf(runsFor('the process kubelet', why))('a cluster of processes', { 
     expect(await show('{.status.containerStatuses[0].restartCount}', 'pod', 'once')).toBe('0')
   })
 
+  it('survives Pods that are deleted while they are being started, and leaves nothing of them', async () => {
+    const before = (await inLab(['ip', 'netns', 'list'])).split('\n').length
+    const names = Array.from({ length: 8 }, (_, index) => `brief-${index}`)
+    const items = names.map((name) => single(name, 'web', 'Never'))
+    await kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
+    await kubectl(['delete', 'pod', ...names, '--wait=false'])
+    await vi.waitFor(
+      async () => expect(await show('{.items[*].metadata.name}', 'pods')).not.toContain('brief'),
+      patience,
+    )
+    await vi.waitFor(async () => {
+      expect((await inLab(['ip', 'netns', 'list'])).split('\n').length).toBe(before)
+    }, patience)
+    expect(lab.exitCode).toBeNull()
+  })
+
   it('ends the process and the Pod when it is deleted, and keeps its log', async () => {
     const [pod, ip] = (await show('{.items[0].metadata.name} {.items[0].status.podIP}', 'pods', '-l', 'app=web')).split(
       ' ',

@@ -32,6 +32,8 @@ interface Work {
   readonly since: string
   readonly turned: Turned
   readonly tokens: Map<string, string>
+  /** While its network is being made: it cannot be taken away halfway. */
+  connecting: Promise<unknown> | undefined
   ip: string
   ended: boolean
   patching: boolean
@@ -106,6 +108,7 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
       since: now(),
       turned: new Map(),
       tokens: new Map(),
+      connecting: undefined,
       init: (pod.spec.initContainers ?? []).map(container),
       containers: pod.spec.containers.map(container),
       ip: bridge.address,
@@ -114,7 +117,11 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
       stale: false,
     }
     works.set(uid, work)
-    if (work.network) work.ip = await addNetwork(work.network)
+    if (work.network) {
+      const made = addNetwork(work.network)
+      work.connecting = made.catch(() => undefined)
+      work.ip = await made
+    }
     report(work)
     while (!work.ended && !(await writeVolumes(work))) await sleep(100)
     for (const first of work.init) await keep(work, first, 'until success')
@@ -270,6 +277,7 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
     work.ended = true
     const grace = Math.min(1000, (work.pod.metadata.deletionGracePeriodSeconds ?? 1) * 1000 || 1000)
     await Promise.all([...work.init, ...work.containers].flatMap(({ child }) => (child ? [stop(child, grace)] : [])))
+    await work.connecting
     if (work.network) await dropNetwork(work.network).catch(complain(`network of ${nameOf(work.pod)}`))
     works.delete(work.pod.metadata.uid)
     logs.drop(work.pod.metadata.namespace ?? '', work.pod.metadata.name)

@@ -62,7 +62,10 @@ export async function dropNetwork(name: string): Promise<void> {
 
 async function batch(options: readonly string[], commands: readonly string[]): Promise<void> {
   const running = execute('ip', [...options, '-batch', '-'])
-  running.child.stdin?.end(`${commands.join('\n')}\n`)
+  const { stdin } = running.child
+  // a program that ends before it has read all tells why by its status, not by a broken pipe
+  stdin?.on('error', () => undefined)
+  stdin?.end(`${commands.join('\n')}\n`)
   await running
 }
 
