@@ -56,6 +56,8 @@ export class OpenSocket implements OpenPort {
   readonly #others: OtherProtocols | undefined
   readonly #server: Server
   readonly #perClient = new Map<string, number>()
+  /** Where TLS is not agreed on yet, by the client's address and port. */
+  readonly #handshakes = new Map<string, Socket>()
   #onEmpty: (() => void) | undefined
 
   constructor(plan: SocketPlan, context: ExchangeContext, others: OtherProtocols | undefined) {
@@ -85,6 +87,7 @@ export class OpenSocket implements OpenPort {
           else callback(null, found)
         },
       } as tls.TlsOptions)
+      this.#server.on('connection', (socket: Socket) => this.#beginHandshake(socket))
       this.#server.on('secureConnection', (socket: TLSSocket) => this.#acceptSecure(socket))
       this.#server.on('tlsClientError', (_error, socket: TLSSocket) => {
         context.counts.refuse('tls-handshake')
@@ -147,6 +150,7 @@ export class OpenSocket implements OpenPort {
   async drain(graceMs: number): Promise<void> {
     this.draining = true
     await this.unlisten()
+    for (const socket of this.#handshakes.values()) socket.destroy()
     for (const connection of this.connections) connection.drain()
     if (this.connections.size === 0) return
     await new Promise<void>((resolve) => {
@@ -165,11 +169,7 @@ export class OpenSocket implements OpenPort {
   left(connection: OpenConnection, facts: { readonly remoteAddress: string }): void {
     if (!this.connections.delete(connection)) return
     this.context.counts.connections--
-    const count = this.#perClient.get(facts.remoteAddress)
-    if (count !== undefined) {
-      if (count <= 1) this.#perClient.delete(facts.remoteAddress)
-      else this.#perClient.set(facts.remoteAddress, count - 1)
-    }
+    this.#dismiss(facts.remoteAddress)
     if (this.connections.size === 0) this.#onEmpty?.()
   }
 
@@ -216,18 +216,47 @@ export class OpenSocket implements OpenPort {
     const { counts } = this.context
     counts.connections++
     counts.connectionsOpened++
+    if (!this.#admit(address)) connection.destroy()
+  }
+
+  /** One more of this client's; false: it has enough already. */
+  #admit(address: string): boolean {
+    const { counts } = this.context
     const most = this.plan.limits.connectionsPerClient
-    if (most === 0) return
+    if (most === 0) return true
     const count = (this.#perClient.get(address) ?? 0) + 1
     this.#perClient.set(address, count)
-    if (count > most) {
-      counts.connectionsRefused++
-      counts.refuse('connections-per-client')
-      connection.destroy()
-    }
+    if (count <= most) return true
+    counts.connectionsRefused++
+    counts.refuse('connections-per-client')
+    return false
+  }
+
+  #dismiss(address: string): void {
+    const count = this.#perClient.get(address)
+    if (count === undefined) return
+    if (count <= 1) this.#perClient.delete(address)
+    else this.#perClient.set(address, count - 1)
+  }
+
+  /** Counts as one of the client's connections from its first byte on: a handshake that never ends costs as much as others. */
+  #beginHandshake(socket: Socket): void {
+    const key = handshakeOf(socket)
+    if (key === undefined) return
+    const address = plainAddress(socket)
+    this.#handshakes.set(key, socket)
+    socket.once('close', () => this.#endHandshake(key, address))
+    if (!this.#admit(address)) socket.destroy()
+  }
+
+  /** It has become a connection, or has gone. */
+  #endHandshake(key: string, address: string): void {
+    if (this.#handshakes.delete(key)) this.#dismiss(address)
   }
 
   #acceptSecure(socket: TLSSocket): void {
+    const key = handshakeOf(socket)
+    if (key !== undefined) this.#endHandshake(key, plainAddress(socket))
     const name = (socket as TLSSocket & { readonly servername?: string | false }).servername
     const serverName = typeof name === 'string' ? name.toLowerCase() : undefined
     if (this.plan.tls?.requires(serverName) === true && !socket.authorized) {
@@ -249,6 +278,10 @@ export class OpenSocket implements OpenPort {
     }
     Wire.over(this.#begin, socket)
   }
+}
+
+function handshakeOf({ remoteAddress, remotePort }: Socket): string | undefined {
+  return remoteAddress === undefined ? undefined : `${remoteAddress} ${remotePort}`
 }
 
 /** `unix:/path` is a socket of the file system; what an earlier process left there is in the way. */
