@@ -103,7 +103,8 @@ export async function runController(options: ControllerOptions): Promise<number>
     prepare: prepareFor(fleetOfListener),
     grant: async () => [],
     events,
-    settleMs: 10,
+    // the source has gathered already what belongs together
+    settleMs: 0,
   })
   const startedAt = Date.now()
   const health = await openAdmin({

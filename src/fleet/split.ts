@@ -2,35 +2,46 @@
  * One model → a model for each fleet: its listeners, the routes on them, and nothing that they do not need. Pure, and
  * remembers by identity: what has not changed for a fleet is the same object again.
  */
-import { emptyModel, type Backend, type Endpoints, type Model, type Route, type StreamRoute } from '../model/model.ts'
+import { emptyModel, type Endpoints, type Model, type Route, type StreamRoute } from '../model/model.ts'
 
 /** Which fleet serves a listener; undefined: none. */
 export type FleetOf = (listener: string) => string | undefined
 
 export type Splitter = (model: Model) => ReadonlyMap<string, Model>
 
+/** What a route says, looked up once in its life. */
+interface Place {
+  readonly fleets: readonly string[]
+  /** Every text that may be the id of something that the route needs. */
+  readonly texts: readonly string[]
+}
+
 /** Each splitter has a memory of its own. */
 export function createSplitter(fleetOf: FleetOf): Splitter {
-  const references = new WeakMap<object, readonly string[]>()
+  const places = new WeakMap<object, Place>()
   const narrowed = new WeakMap<object, Map<string, object>>()
   let before: ReadonlyMap<string, Model> = new Map()
 
-  const referencesOf = (object: Route | StreamRoute): readonly string[] => {
-    const known = references.get(object)
+  const placeOf = (route: Route | StreamRoute): Place => {
+    const known = places.get(route)
     if (known !== undefined) return known
-    const found = stringsIn(object)
-    references.set(object, found)
+    const fleets = new Set(route.listeners.flatMap((listener) => fleetOf(listener) ?? []))
+    // what a request must look like names nothing that is needed to serve it
+    const { id: _, origin: __, listeners: ___, ...rest } = route
+    const { match: ____, hosts: _____, ...needs } = rest as Partial<Route>
+    const found = { fleets: [...fleets], texts: stringsIn(needs) }
+    places.set(route, found)
     return found
   }
 
   /** The same route on the listeners of one fleet only. */
   const narrow = <T extends Route | StreamRoute>(route: T, fleet: string): T => {
-    if (route.listeners.every((listener) => fleetOf(listener) === fleet)) return route
     let byFleet = narrowed.get(route)
     if (byFleet === undefined) narrowed.set(route, (byFleet = new Map()))
     const known = byFleet.get(fleet)
     if (known !== undefined) return known as T
-    const made = { ...route, listeners: route.listeners.filter((listener) => fleetOf(listener) === fleet) }
+    const listeners = route.listeners.filter((listener) => fleetOf(listener) === fleet)
+    const made = listeners.length === route.listeners.length ? route : { ...route, listeners }
     byFleet.set(fleet, made)
     return made
   }
@@ -47,21 +58,20 @@ export function createSplitter(fleetOf: FleetOf): Splitter {
         part.certificateIds.add(id)
       for (const use of listener.policies ?? []) for (const text of stringsIn(use.config)) part.texts.add(text)
     }
-    const place = <T extends Route | StreamRoute>(route: T, list: 'routes' | 'streams'): void => {
-      const fleets = new Set(route.listeners.map(fleetOf))
+    const place = <T extends Route | StreamRoute>(route: T, listOf: (part: Mutable) => T[]): void => {
+      const { fleets, texts } = placeOf(route)
       for (const fleet of fleets) {
-        const part = fleet === undefined ? undefined : parts.get(fleet)
-        if (part === undefined || fleet === undefined) continue
-        ;(part[list] as (Route | StreamRoute)[]).push(narrow(route, fleet))
-        for (const text of referencesOf(route)) part.texts.add(text)
+        const part = parts.get(fleet)
+        if (part === undefined) continue
+        listOf(part).push(narrow(route, fleet))
+        for (const text of texts) part.texts.add(text)
       }
     }
-    for (const route of model.routes) place(route, 'routes')
-    for (const stream of model.streams) place(stream, 'streams')
-    const backends = new Map(model.backends.map((backend) => [backend.id, backend]))
+    for (const route of model.routes) place(route, (part) => part.routes)
+    for (const stream of model.streams) place(stream, (part) => part.streams)
     const endpoints = new Map(model.endpoints.map((each) => [each.backend, each]))
     const after = new Map<string, Model>()
-    for (const [fleet, part] of parts) after.set(fleet, finish(model, part, backends, endpoints, before.get(fleet)))
+    for (const [fleet, part] of parts) after.set(fleet, finish(model, part, endpoints, before.get(fleet)))
     before = after
     return after
   }
@@ -83,11 +93,10 @@ function newPart(): Mutable {
 function finish(
   model: Model,
   part: Mutable,
-  backends: ReadonlyMap<string, Backend>,
   endpoints: ReadonlyMap<string, Endpoints>,
   before: Model | undefined,
 ): Model {
-  const used = [...backends.values()].filter((backend) => part.texts.has(backend.id))
+  const used = model.backends.filter((backend) => part.texts.has(backend.id))
   for (const { tls } of used) {
     if (tls?.clientCertificate !== undefined) part.certificateIds.add(tls.clientCertificate)
     if (tls?.trust.kind === 'ca') for (const id of tls.trust.certificates) part.certificateIds.add(id)

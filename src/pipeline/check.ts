@@ -5,7 +5,7 @@
  * listener without its certificate fails every handshake, a trust that names nobody trusts nobody.
  */
 import type { Diagnostic, Origin } from '../model/diagnostic.ts'
-import type { Backend, Certificate, Credential, Endpoints, Model } from '../model/model.ts'
+import type { Backend, Certificate, Credential, Endpoints, Listener, Model, Route } from '../model/model.ts'
 import { checkListeners } from './check-listeners.ts'
 import { checkRoute, checkStream, type Known } from './check-routes.ts'
 import { Copies, filterSame, mapSame, remembered } from './memo.ts'
@@ -41,7 +41,14 @@ function checked(given: Model, machineOf: (listener: string) => string | undefin
     backends: new Set(backends.map((backend) => backend.id)),
     report: (diagnostic) => diagnostics.push(diagnostic),
   }
-  const routes = mapSame(renamed('route', given.routes, diagnostics), (route) => checkRoute(route, known))
+  const around = surroundings(listeners, backends)
+  const routes = mapSame(renamed('route', given.routes, diagnostics), (route) => {
+    if (faultless.get(route) === around) return route
+    const before = diagnostics.length
+    const judged = checkRoute(route, known)
+    if (judged === route && diagnostics.length === before) faultless.set(route, around)
+    return judged
+  })
   const streams = mapSame(renamed('stream', given.streams, diagnostics), (stream) => checkStream(stream, known))
   const endpoints = checkEndpoints(given.endpoints, known.backends, diagnostics)
   const consumers = firstOfId('consumer', given.consumers, diagnostics)
@@ -62,6 +69,21 @@ function checked(given: Model, machineOf: (listener: string) => string | undefin
     credentials,
   }
   return { model: sameParts(given, model) ? given : model, diagnostics }
+}
+
+/** Routes that were good, and among which listeners and backends they were. */
+const faultless = new WeakMap<Route, object>()
+let last: { readonly listeners: readonly Listener[]; readonly backends: readonly Backend[] } | undefined
+
+/** The same object for the same listeners and backends: most changes are of routes and endpoints. */
+function surroundings(listeners: readonly Listener[], backends: readonly Backend[]): object {
+  if (last === undefined || !sameItems(last.listeners, listeners) || !sameItems(last.backends, backends))
+    last = { listeners, backends }
+  return last
+}
+
+function sameItems(one: readonly object[], other: readonly object[]): boolean {
+  return one === other || (one.length === other.length && one.every((item, index) => item === other[index]))
 }
 
 function sameParts(one: Model, other: Model): boolean {

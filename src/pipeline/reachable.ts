@@ -6,29 +6,28 @@ import { matchKey } from './merge.ts'
 import { remembered } from './memo.ts'
 
 /** A route that takes the same match before, or every path of the same hosts. Policies that pass on to the next route are left to them. */
-export function neverReached(routes: readonly Route[]): readonly Diagnostic[] {
-  const takers = new Map<string, Route>()
+export const neverReached: (routes: readonly Route[]) => readonly Diagnostic[] = remembered((routes) => {
+  const byListener = new Map<string, Map<string, Route>>()
   const diagnostics: Diagnostic[] = []
   for (const route of routes) {
-    const { listeners } = route
-    const takenBy = listeners.map((listener) => taker(takers, listener, route))
+    const all = route.listeners.map((listener) => {
+      let takers = byListener.get(listener)
+      if (takers === undefined) byListener.set(listener, (takers = new Map()))
+      return takers
+    })
+    const takenBy = all.map((takers) => taker(takers, route))
     const [first] = takenBy
     if (first !== undefined && takenBy.every((one) => one !== undefined)) diagnostics.push(shadowed(route, first))
     if (mayPassOn(route)) continue
-    for (const listener of listeners) {
-      for (const claim of claimsOf(route)) {
-        const key = `${listener} ${claim}`
-        if (!takers.has(key)) takers.set(key, route)
-      }
-    }
+    for (const claim of claimsOf(route)) for (const takers of all) if (!takers.has(claim)) takers.set(claim, route)
   }
   return diagnostics
-}
+})
 
-function taker(takers: ReadonlyMap<string, Route>, listener: string, route: Route): Route | undefined {
-  const same = takers.get(`${listener} ${matchKey(route)}`) ?? takers.get(`${listener} every host`)
+function taker(takers: ReadonlyMap<string, Route>, route: Route): Route | undefined {
+  const same = takers.get(matchKey(route)) ?? takers.get('every host')
   if (same !== undefined || (route.hosts ?? []).length === 0) return same
-  const each = hostKeys(route).map((host) => takers.get(`${listener} host ${host}`))
+  const each = hostKeys(route).map((host) => takers.get(`host ${host}`))
   return each.every((one) => one !== undefined) ? each[0] : undefined
 }
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { setMaxListeners } from 'node:events'
 import type { KubernetesClient } from '../../lib/kubernetes/client.ts'
-import { type KubernetesObject, reflect } from '../../lib/kubernetes/reflect.ts'
+import { type KubernetesObject, reflect, sleep } from '../../lib/kubernetes/reflect.ts'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import { decode } from './decode.ts'
 import type { AnyResource, KnownKind, Objects, World } from './resources.ts'
@@ -65,10 +65,15 @@ export interface ClusterReader {
 export interface ClusterReaderOptions {
   readonly client: KubernetesClient
   readonly controllerName: string
-  /** How long changes are gathered, milliseconds. Default 20. */
+  /** How long the first changes after a pause are gathered, milliseconds. Default 3. */
   readonly settleMs?: number
+  /** How long a burst of changes is gathered: what follows from one world should not take most of the time. Milliseconds, default 20. */
+  burstMs?(): number
   trouble(message: string): void
 }
+
+/** So many changes at once are no burst yet. */
+const few = 3
 
 interface Kept {
   readonly resource: AnyResource | undefined
@@ -86,12 +91,13 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
   let place: World['place'] = { kind: 'cluster' }
   let objects: Objects = emptyObjects
   let problems: readonly Diagnostic[] = []
-  let changed = false
+  /** Since the last world. */
+  let changes = 0
   let wake = (): void => undefined
 
   const touch = (kind?: KnownKind): void => {
     if (kind !== undefined) dirty.add(kind)
-    changed = true
+    changes += 1
     wake()
   }
 
@@ -201,17 +207,15 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
       try {
         while (!signal.aborted) {
           await new Promise<void>((done) => {
-            if (changed || signal.aborted) return done()
+            if (changes > 0 || signal.aborted) return done()
             wake = done
           })
-          await new Promise((done) => setTimeout(done, options.settleMs ?? 20))
+          await sleep(options.settleMs ?? 3, signal)
+          if (changes > few) await sleep(options.burstMs?.() ?? 20, signal)
           if (signal.aborted) return
-          if (settled.size < kinds.length + 1) {
-            changed = false
-            continue
-          }
-          changed = false
-          yield world()
+          changes = 0
+          // the world is not whole before every kind was listed once
+          if (settled.size === kinds.length + 1) yield world()
         }
       } finally {
         await Promise.allSettled(running)

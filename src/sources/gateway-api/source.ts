@@ -33,15 +33,25 @@ export interface Leadership {
   onChange(listener: (leads: boolean) => void): void
 }
 
+/** Of what a round may count for, milliseconds. */
+const MOST_GATHERED = 75
+
 /** Each has a memory of its own; a cluster is read by one at a time. */
 export function createGatewayApi(options: GatewayApiOptions): GatewayApi {
-  const translate = createTranslator()
+  const translator = createTranslator()
   let writer: StatusWriter | undefined
+  let began = 0
+  let round = 10
 
   async function* readCluster(place: Extract<Place, { kind: 'cluster' }>, signal: AbortSignal): AsyncGenerator<World> {
     const client = await connectKubernetes(place.kubeconfig)
     const name = place.environment['GANTRY_CONTROLLER_NAME'] ?? controllerName
-    const reader = createClusterReader({ client, controllerName: name, trouble: options.trouble })
+    const reader = createClusterReader({
+      client,
+      controllerName: name,
+      trouble: options.trouble,
+      burstMs: () => round * 2,
+    })
     const election = options.leadership === undefined ? electFor(place.environment, client, options.trouble) : undefined
     const leadership = options.leadership ?? election
     const own = createStatusWriter({
@@ -71,8 +81,13 @@ export function createGatewayApi(options: GatewayApiOptions): GatewayApi {
     read(place, signal) {
       return place.kind === 'folder' ? readFiles(place.path, signal) : readCluster(place, signal)
     },
-    translate,
+    translate: (world) => {
+      began = performance.now()
+      return translator(world)
+    },
     report(statuses) {
+      // from world to data planes that serve it; a single slow one does not count for long
+      round = Math.min(MOST_GATHERED, (round + performance.now() - began) / 2)
       writer?.want(statuses)
       // statuses follow in the background: an API server that is away must not hold up the next plan
       return Promise.resolve()
