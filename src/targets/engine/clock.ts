@@ -21,3 +21,16 @@ export function tick(): number {
   }
   return now
 }
+
+let dateUntil = 0
+let date = ''
+
+/** The line of an answer that says no date of its own. */
+export function dateLine(): string {
+  const now = clock.origin + clock.now
+  if (now >= dateUntil) {
+    date = `Date: ${new Date(now).toUTCString()}\r\n`
+    dateUntil = now - (now % 1000) + 1000
+  }
+  return date
+}

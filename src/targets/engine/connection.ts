@@ -15,7 +15,7 @@ export interface Trust {
   trusts(address: string): boolean
 }
 
-/** The other end of a connection, as its wire or its socket knows it. */
+/** The other end of a connection, as its wire knows it. */
 export interface FarEnd {
   readonly remote: { readonly address: string; readonly port: number }
   /** Made when it is asked for, where the connection can do without. */
@@ -34,8 +34,7 @@ export class ConnectionFactsOf {
   #last: Facts | undefined
   #lastListener: CompiledListener | undefined
 
-  constructor(far: FarEnd | Socket, tls: TLSSocket | undefined, open: OpenSocket) {
-    const end = 'remote' in far ? far : farEndOf(far)
+  constructor(end: FarEnd, tls: TLSSocket | undefined, open: OpenSocket) {
     const { address, port } = end.remote
     this.#end = end
     this.remoteAddress = plain(address)
@@ -213,10 +212,6 @@ function plain(address: string): string {
 /** Of the other end of a socket. */
 export function plainAddress(socket: Socket): string {
   return plain(socket.remoteAddress ?? '')
-}
-
-function farEndOf(socket: Socket): FarEnd {
-  return { remote: { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }, socket }
 }
 
 function portOf(authority: string, scheme: 'http' | 'https'): string {

@@ -16,8 +16,8 @@ export interface OtherProtocols {
   readonly alpn: readonly string[]
   /** Takes a connection whose ALPN is one of its own. */
   takeAlpn(socket: TLSSocket, open: OpenSocket): OpenConnection
-  /** Takes a plain connection that began with the HTTP/2 preface; `first`: what was read so far. Nobody listens to the socket any more. */
-  takePreface(socket: Socket, first: Buffer, open: OpenSocket): OpenConnection
+  /** Takes a plain connection that began with the HTTP/2 preface; `first`: what was read so far, until this returns. */
+  takePreface(wire: Wire, first: Buffer, open: OpenSocket): OpenConnection
 }
 
 /** One connection of a client, whatever it speaks. */
@@ -196,11 +196,11 @@ export class OpenSocket implements OpenPort {
   }
 
   /** A connection has begun with the preface of HTTP/2; `leave` takes hands off it. False: nobody here speaks that. */
-  takePreface(connection: OpenConnection, socket: Socket, first: Buffer, leave: () => void): boolean {
+  takePreface(connection: OpenConnection, wire: Wire, first: Buffer, leave: () => void): boolean {
     const others = this.#others
     if (others === undefined) return false
     leave()
-    if (this.connections.delete(connection)) this.connections.add(others.takePreface(socket, first, this))
+    if (this.connections.delete(connection)) this.connections.add(others.takePreface(wire, first, this))
     return true
   }
 

@@ -5,7 +5,7 @@ import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
 import { HOP, TAG, type Fields } from '../../lib/http1/fields.ts'
 import { readRequestHead, PREFACE, Refusal, type RequestHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
-import { clock } from './clock.ts'
+import { clock, dateLine } from './clock.ts'
 import { BodyFlow } from './body-flow.ts'
 import type { ResolvedLimits } from './compile.ts'
 import { ConnectionFactsOf } from './connection.ts'
@@ -127,7 +127,7 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     const head = readRequestHead(bytes, at, end, limits)
     if (head.kind === 'refusal') {
       const take = (): boolean =>
-        this.#open.takePreface(this, this.#wire.socket, Buffer.from(bytes.subarray(at, length)), () => this.#leave())
+        this.#open.takePreface(this, this.#wire, bytes.subarray(at, length), () => this.#leave())
       if (head !== PREFACE || !take()) this.#refuse(head)
       return -1
     }
@@ -444,7 +444,6 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   #leave(): void {
     this.#closing = true
     this.#open.context.wheel.remove(this)
-    this.#wire.socket.removeAllListeners()
   }
 
   // --- the connection ends ---
@@ -569,16 +568,4 @@ function statusLine(status: number, reason: string): string {
     lines.set(status, line)
   }
   return line
-}
-
-let dateUntil = 0
-let date = ''
-
-function dateLine(): string {
-  const now = clock.origin + clock.now
-  if (now >= dateUntil) {
-    date = `Date: ${new Date(now).toUTCString()}\r\n`
-    dateUntil = now - (now % 1000) + 1000
-  }
-  return date
 }

@@ -12,6 +12,7 @@ import {
   type RequestHead,
   type ResponseHead,
 } from '../../../lib/http1/head.ts'
+import type { HeaderList } from '../../../lib/http2/list.ts'
 
 export interface HeadLimits {
   readonly headBytes: number
@@ -26,63 +27,27 @@ const BAD_TARGET = Object.freeze(new Refusal(400, 'target'))
 const HOSTS_DIFFER = Object.freeze(new Refusal(400, 'host-and-target-differ'))
 const CONNECT = Object.freeze(new Refusal(405, 'connect'))
 
-/** Five numbers a field. */
-const STRIDE = 5
-
-/** `raw`: names and values in turn, as node:http2 gives them. */
-export function readRequest(raw: readonly string[], limits: HeadLimits): RequestHead | Refusal {
-  let method = ''
-  let path = ''
-  let authority = ''
-  let host: string | undefined
-  let cookie: string | undefined
-  let lines = ''
-  for (let at = 0; at < raw.length; at += 2) {
-    const name = raw[at]!
-    const value = raw[at + 1]!
-    if (name.charCodeAt(0) === 0x3a) {
-      switch (name) {
-        case ':method':
-          method = value
-          break
-        case ':path':
-          path = value
-          break
-        case ':authority':
-          authority = value
-          break
-        case ':scheme':
-          if (value !== 'http' && value !== 'https') return BAD_PSEUDO
-          break
-        default:
-          return BAD_PSEUDO
-      }
-    } else if (name === 'cookie') {
-      // RFC 9113 §8.2.3: crumbs are one field for everybody else
-      if (value.includes('\n')) return BAD_FIELD
-      cookie = cookie === undefined ? value : `${cookie}; ${value}`
-    } else if (name === 'host') {
-      if (host !== undefined) return HOSTS_DIFFER
-      host = value
-    } else {
-      // would make a line of its own; node:http2 does not let it through, and we do not rely on that
-      if (value.includes('\n')) return BAD_FIELD
-      lines += `${name}: ${value}\r\n`
-    }
-  }
+/** The list of a request. */
+export function readRequest(list: HeaderList, limits: HeadLimits): RequestHead | Refusal {
+  if (list.long) return LONG_HEAD
+  const { method, host, path = '', scheme } = list
   if (method === 'CONNECT') return CONNECT
+  if (scheme !== 'http' && scheme !== 'https') return BAD_PSEUDO
+  let authority = list.authority ?? ''
   if (authority === '') authority = host ?? ''
   else if (host !== undefined && host.toLowerCase() !== authority.toLowerCase()) return HOSTS_DIFFER
   if (path.charCodeAt(0) !== 0x2f && path !== '*') return BAD_TARGET
-  const crumbs = cookie === undefined ? '' : `cookie: ${cookie}\r\n`
-  const text = `${method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n${lines}${crumbs}\r\n`
-  if (text.length > limits.headBytes) return LONG_HEAD
-  if (text.length > scratch.length) return LONG_HEAD
-  return readRequestHead(scratch, 0, scratch.write(text, 0, 'latin1'), limits)
+  const crumbs = list.cookie === undefined ? '' : `cookie: ${list.cookie}\r\n`
+  const text = `${method} ${path} HTTP/1.1\r\nhost: ${authority}\r\n${list.lines}${crumbs}\r\n`
+  const { length } = text
+  if (length > limits.headBytes || length > scratch.length) return LONG_HEAD
+  return readRequestHead(scratch, 0, scratch.latin1Write(text, 0, length), limits)
 }
 
 /** Heads are written here to be read; nothing of it is kept. */
-const scratch = Buffer.allocUnsafeSlow(262_144)
+const scratch = Buffer.allocUnsafeSlow(262_144) as Buffer & {
+  latin1Write(text: string, at: number, most: number): number
+}
 
 const ANSWER_LIMITS = { headerCount: 200 }
 
@@ -90,6 +55,11 @@ const ANSWER_LIMITS = { headerCount: 200 }
 export function readAnswer(status: number, raw: readonly string[]): ResponseHead | Refusal {
   const lines = readLines(raw)
   return lines === undefined ? BAD_FIELD : parseResponseHead(`HTTP/1.1 ${status} \r\n${lines}\r\n`, ANSWER_LIMITS)
+}
+
+/** Field lines with their CRLF, of a client. */
+export function readTrailerLines(lines: string): Fields | Refusal {
+  return parseTrailers(`${lines}\r\n`, ANSWER_LIMITS)
 }
 
 export function readTrailers(raw: readonly string[]): Fields | Refusal {
@@ -108,6 +78,9 @@ function readLines(raw: readonly string[]): string | undefined {
   }
   return text
 }
+
+/** Five numbers a field. */
+const STRIDE = 5
 
 /** Fields that HTTP/2 has no place for, of one hop, are left out (RFC 9113 §8.2.2). Added to `into`. */
 export function writeFields(fields: Fields, into: OutgoingHttpHeaders, skip: number): void {

@@ -1,70 +1,69 @@
 /** One stream of HTTP/2: a request → an exchange, its answer → frames. */
 import { STATUS_CODES } from 'node:http'
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import { TAG, type Fields } from '../../../lib/http1/fields.ts'
+import { HOP, TAG, type Fields } from '../../../lib/http1/fields.ts'
 import { Refusal, type RequestHead } from '../../../lib/http1/head.ts'
+import { latin1 } from '../../../lib/http1/latin1.ts'
+import { ERROR } from '../../../lib/http2/frames.ts'
+import type { HeaderList } from '../../../lib/http2/list.ts'
+import type { Stream, StreamUser } from '../../../lib/http2/stream.ts'
 import { BodyFlow } from '../body-flow.ts'
-import { clock, tick } from '../clock.ts'
+import { clock, dateLine } from '../clock.ts'
 import type { ResolvedLimits } from '../compile.ts'
 import { EngineExchange, EngineRequest, STAGE, type Inbound, type TunnelEnd } from '../exchange.ts'
 import { limitExchange } from '../forward.ts'
 import { begin, clientGone, finished } from '../run.ts'
 import { Deadline } from '../wheel.ts'
-import { Wire } from '../wire.ts'
 import type { Http2Connection } from './connection.ts'
 import { grpcMessage, grpcStatus, grpcTimeout, isGrpc, isGrpcExchange } from './grpc.ts'
-import { readRequest, readTrailers, writeFields } from './heads.ts'
+import { readRequest, readTrailerLines } from './heads.ts'
 
-/** What listeners of a stream find their exchange by: they are the same functions for all streams. */
-const INBOUND = Symbol('inbound')
+/** Small pieces are joined into one frame. */
+const JOIN = 16_384
 
-interface OwnStream extends ServerHttp2Stream {
-  [INBOUND]: StreamInbound
-}
-
-export class StreamInbound extends Deadline implements Inbound {
+export class StreamInbound extends Deadline implements Inbound, StreamUser {
   readonly modern = true
   readonly #connection: Http2Connection
-  readonly #stream: ServerHttp2Stream
+  readonly #stream: Stream
   #limits: ResolvedLimits
   #exchange: EngineExchange | undefined
-  #headers: OutgoingHttpHeaders | undefined
-  /** The first piece, until it is known whether it is the last. */
-  #piece: Buffer | undefined
+  /** The head of the answer, until it is known whether it is all of it; 0: none waits. */
+  #status = 0
+  #lines = ''
+  /** Of the body, until it is known whether it is the end of it. */
+  #pending = ''
   /** Of the answer's body, -1: the end will tell. */
   #length = -1
   #given = 0
   /** Nothing but the head is sent. */
   #bodiless = false
   #begun = false
-  #asksForTrailers = false
-  #trailers: Fields | undefined
   #requestDone: boolean
-  #requestTrailers: Fields | undefined
   #wantsContinue = false
   #bodyBytes = 0
   #stalled = false
-  #over = false
 
-  constructor(connection: Http2Connection, stream: ServerHttp2Stream, raw: readonly string[], bodiless: boolean) {
+  constructor(connection: Http2Connection, stream: Stream, list: HeaderList) {
     super()
     this.#connection = connection
     this.#stream = stream
-    this.#requestDone = bodiless
-    const { plan } = connection.open
-    this.#limits = plan.limits
-    ;(stream as OwnStream)[INBOUND] = this
-    stream.on('close', onClose)
-    stream.on('error', ignore)
-    connection.tookHead()
-    const head = readRequest(raw, plan.limits)
+    this.#requestDone = stream.remoteEnded
+    this.#limits = connection.open.plan.limits
+    stream.user = this
+    const head = readRequest(list, this.#limits)
     if (head instanceof Refusal) this.#refuse(head)
-    else this.#begin(head, bodiless)
+    else this.#begin(head)
   }
 
-  #begin(head: RequestHead, bodiless: boolean): void {
+  #begin(head: RequestHead): void {
     const { open, facts } = this.#connection
     const { plan } = open
+    const bodiless = this.#requestDone
+    if (bodiless && head.length > 0) {
+      // RFC 9113 §8.1.1
+      this.#stream.malformed()
+      return
+    }
+    this.#stream.expected = head.length
     const listener = plan.find(head.host)
     if (facts.secure && !plan.directed(facts.serverName, listener)) {
       this.#refuse(MISDIRECTED)
@@ -72,26 +71,20 @@ export class StreamInbound extends Deadline implements Inbound {
     }
     const limits = (this.#limits = listener.limits)
     const declared = bodiless ? 0 : head.length
-    const empty = declared === 0
     if (limits.bodyBytes > 0 && declared > limits.bodyBytes) {
       this.#refuse(LONG_BODY)
       return
     }
-    const now = tick()
+    const { now } = clock
     const connection = facts.of(listener, head.fields)
-    const flow = empty ? undefined : new BodyFlow(declared, this)
+    const flow = declared === 0 ? undefined : new BodyFlow(declared, this)
     const request = new EngineRequest(head, '2', connection.clientCertificate, flow)
-    const exchange = new EngineExchange(this, listener, connection, request, clock.origin + now, now)
+    const startedAt = Math.round(clock.origin + now)
+    const exchange = new EngineExchange(this, listener, connection, request, startedAt, now)
     this.#exchange = exchange
     listener.context.counts.requests++
-    // the end of an empty body comes in a frame of its own
-    if (empty && !bodiless) this.#stream.on('end', onEnd).resume()
     if (flow !== undefined) {
-      const stream = this.#stream
       this.#wantsContinue = (head.fields.tags & TAG.expect) !== 0
-      stream.on('data', onData)
-      stream.on('trailers', onTrailers)
-      stream.on('end', onEnd)
       if (!this.#wantsContinue) this.#set(limits.bodyTimeout)
       const deadline = head.fields.get('grpc-timeout')
       if (deadline !== undefined && isGrpc(head.fields.get('content-type'))) {
@@ -104,33 +97,29 @@ export class StreamInbound extends Deadline implements Inbound {
 
   // --- the body of the request ---
 
-  onPiece(piece: Buffer): void {
+  onData(bytes: Buffer, from: number, end: number): void {
     const exchange = this.#exchange
-    this.#connection.useful += piece.length + 1024
     if (exchange === undefined) return
     const limit = this.#limits.bodyBytes
-    this.#bodyBytes += piece.length
+    this.#bodyBytes += end - from
     if (limit > 0 && this.#bodyBytes > limit) {
       this.#refuse(LONG_BODY)
       return
     }
     this.#wantsContinue = false
     if (!this.#stalled) this.#set(this.#limits.bodyTimeout)
-    exchange.request.flow?.push(piece)
+    exchange.request.flow?.push(bytes.subarray(from, end))
   }
 
-  onTrailers(raw: readonly string[]): void {
-    const trailers = readTrailers(raw)
-    if (trailers instanceof Refusal) this.#refuse(trailers)
-    else this.#requestTrailers = trailers
-  }
-
-  onEndOfBody(): void {
-    // a reset ends the readable side too, and what came so far is not the body
-    if (this.#stream.aborted || this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) return
+  onEndOfBody(lines: string | undefined): void {
     this.#requestDone = true
+    const trailers = lines === undefined ? undefined : readTrailerLines(lines)
+    if (trailers instanceof Refusal) {
+      this.#refuse(trailers)
+      return
+    }
     if (!this.#stalled) this.due = Number.POSITIVE_INFINITY
-    this.#exchange?.request.flow?.finish(this.#requestTrailers)
+    this.#exchange?.request.flow?.finish(trailers)
   }
 
   pause(): void {
@@ -146,95 +135,98 @@ export class StreamInbound extends Deadline implements Inbound {
   want(): void {
     if (!this.#wantsContinue) return
     this.#wantsContinue = false
-    if (!this.#begun && !this.#stream.destroyed) this.#stream.additionalHeaders({ ':status': 100 })
+    if (!this.#begun) this.#stream.inform(100, '')
     this.#set(this.#limits.bodyTimeout)
   }
 
   // --- the answer ---
 
   inform(status: number, _reason: string, fields: Fields): void {
-    if (this.#begun || this.#stream.destroyed || status === 101) return
-    const headers: OutgoingHttpHeaders = { ':status': status }
-    writeFields(fields, headers, TAG.length)
-    this.#stream.additionalHeaders(headers)
+    if (!this.#begun && status !== 101) this.#stream.inform(status, fields.write(ELSEWHERE | TAG.length))
   }
 
   answer(exchange: EngineExchange, length: number): void {
     const { response, request } = exchange
-    const { status } = response
-    if (response.from === 'gateway' && status >= 400 && isGrpcExchange(exchange)) {
-      this.#headers = grpcAnswer(exchange)
+    const { status, headers } = response
+    const gateway = response.from === 'gateway'
+    const date = (headers.tags & TAG.date) === 0 ? dateLine() : ''
+    if (gateway && status >= 400 && isGrpcExchange(exchange)) {
+      this.#status = 200
+      this.#lines = grpcAnswer(exchange) + date
       this.#bodiless = true
       return
     }
-    const headers: OutgoingHttpHeaders = { ':status': status }
-    let skip = TAG.none as number
+    this.#status = status
     this.#length = length
-    if (status === 204 || status === 304 || request.method === 'HEAD') {
-      this.#bodiless = true
-      const own = response.from === 'gateway' || response.flow?.changed === true
-      if (status === 204 || own) skip = TAG.length
-      writeFields(response.headers, headers, skip)
-      if (own && status !== 204 && status !== 304 && length >= 0) headers['content-length'] = String(length)
-    } else {
-      const own = response.from === 'gateway' || response.flow !== undefined || length < 0
-      if (own) skip = TAG.length
-      writeFields(response.headers, headers, skip)
-      if (own && length >= 0) headers['content-length'] = String(length)
-    }
-    this.#headers = headers
+    this.#bodiless = status === 204 || status === 304 || request.method === 'HEAD'
+    // a length that was not the backend's, or is not any more, is ours to say
+    const own = this.#bodiless
+      ? gateway || response.flow?.changed === true
+      : gateway || response.flow !== undefined || length < 0
+    const skip = own || status === 204 ? ELSEWHERE | TAG.length : ELSEWHERE
+    const says = own && length >= 0 && !(this.#bodiless && (status === 204 || status === 304))
+    this.#lines = headers.write(skip) + (says ? `content-length: ${length}\r\n${date}` : date)
   }
 
   write(piece: Buffer): boolean {
-    const exchange = this.#exchange
-    if (exchange === undefined || this.#bodiless) return true
-    exchange.sent += piece.length
-    this.#given += piece.length
-    if (this.#piece === undefined && this.#headers !== undefined) {
-      if (exchange.outbound !== undefined || this.#given === this.#length) {
-        // goes out with the head, and with the end where that comes at once
-        this.#piece = Wire.keep(piece)
-        return true
-      }
-    }
-    this.#sendHead()
-    if (this.#stream.write(Wire.keep(piece))) return true
-    this.#stall()
-    return false
+    return this.writeRange(piece, 0, piece.length)
   }
 
   writeRange(bytes: Buffer, start: number, end: number): boolean {
-    return this.write(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
+    const exchange = this.#exchange
+    if (exchange === undefined || this.#bodiless) return true
+    const size = end - start
+    exchange.sent += size
+    this.#given += size
+    if (this.#pending.length + size <= JOIN) {
+      this.#pending += latin1(bytes, start, end)
+      // who has a backend flushes when there is no more for now
+      if (exchange.outbound === undefined && this.#given !== this.#length) this.#flush()
+    } else {
+      this.#flush()
+      const piece = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
+      if (!this.#stream.send(piece)) this.#stall()
+    }
+    return !this.#stalled
   }
 
-  end(trailers: Fields | undefined): void {
+  flush(): void {
+    // an empty answer goes out with its end
+    if (this.#exchange !== undefined && !this.#bodiless && this.#length !== 0) this.#flush()
+  }
+
+  #flush(): void {
+    this.#sendHead()
+    const pending = this.#pending
+    if (pending === '') return
+    this.#pending = ''
+    if (!this.#stream.send(pending)) this.#stall()
+  }
+
+  #sendHead(): void {
+    const status = this.#status
+    if (status === 0) return
+    this.#status = 0
+    this.#begun = true
+    this.#stream.respond(status, this.#lines)
+  }
+
+  end(given: Fields | undefined): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
     this.#exchange = undefined
-    this.#trailers = trailers
     const stream = this.#stream
-    const headers = this.#headers
-    const piece = this.#piece
-    this.#piece = undefined
-    if (!stream.destroyed) {
-      if (headers === undefined) {
-        if (!this.#bodiless) stream.end(piece)
-      } else {
-        this.#headers = undefined
-        this.#begun = true
-        if (this.#bodiless || (piece === undefined && trailers === undefined)) {
-          stream.respond(headers, { endStream: true })
-        } else {
-          this.#respond(headers, trailers !== undefined)
-          stream.end(piece)
-        }
-      }
-      // RFC 9113 §8.1: the answer is whole, the rest of the request is not wanted
-      if (!this.#requestDone && !this.#asksForTrailers) stream.close(constants.NGHTTP2_NO_ERROR)
+    const pending = this.#pending
+    const trailers = given?.write(ELSEWHERE | TAG.length | TAG.host)
+    if (this.#bodiless || (this.#status !== 0 && pending === '' && !trailers)) {
+      stream.respondWhole(this.#status, this.#lines)
+    } else {
+      this.#sendHead()
+      stream.end(pending, trailers === '' ? undefined : trailers)
     }
-    if (this.#stalled || stream.writableNeedDrain) this.#set(this.#limits.bodyTimeout)
-    else this.due = Number.POSITIVE_INFINITY
-    this.#over = true
+    this.#begun = true
+    if (stream.over) this.#leave()
+    else this.#set(this.#limits.bodyTimeout)
     finished(exchange)
   }
 
@@ -243,19 +235,11 @@ export class StreamInbound extends Deadline implements Inbound {
     this.abort()
   }
 
-  flush(): void {
-    // an empty answer goes out with its end
-    if (this.#headers === undefined || this.#bodiless || this.#length === 0) return
-    this.#sendHead()
-    if (this.#stream.writableNeedDrain) this.#stall()
-  }
-
   abort(): void {
     const exchange = this.#exchange
     this.#exchange = undefined
-    this.#over = true
-    // close() would say END_STREAM first, and what is not whole would look whole
-    this.#stream.destroy(BROKEN_OFF)
+    this.#stream.abort(ERROR.internal)
+    this.#leave()
     if (exchange !== undefined) clientGone(exchange, exchange.failure ?? 'aborted')
   }
 
@@ -263,16 +247,11 @@ export class StreamInbound extends Deadline implements Inbound {
     return undefined
   }
 
-  onWantTrailers(): void {
-    const stream = this.#stream
-    if (stream.destroyed) return
-    const headers: OutgoingHttpHeaders = {}
-    if (this.#trailers !== undefined) writeFields(this.#trailers, headers, TAG.length | TAG.host)
-    stream.sendTrailers(headers)
-    if (!this.#requestDone) stream.close(constants.NGHTTP2_NO_ERROR)
-  }
-
   onDrain(): void {
+    if (this.#stream.over) {
+      this.#leave()
+      return
+    }
     if (!this.#stalled) return
     this.#stalled = false
     this.due = Number.POSITIVE_INFINITY
@@ -283,129 +262,69 @@ export class StreamInbound extends Deadline implements Inbound {
     else exchange.outbound?.resume()
   }
 
-  onClose(): void {
-    this.#connection.open.context.wheel.remove(this)
+  onLost(): void {
     const exchange = this.#exchange
     this.#exchange = undefined
-    const taken = !this.#over && this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR
-    this.#over = true
-    this.#connection.left(taken ? 'early' : 'answered')
+    this.#leave()
     if (exchange !== undefined) clientGone(exchange, 'client-gone')
   }
 
   // --- inside ---
-
-  #sendHead(): void {
-    const headers = this.#headers
-    if (headers === undefined) return
-    this.#headers = undefined
-    this.#begun = true
-    const stream = this.#stream
-    if (stream.destroyed) return
-    // trailers may follow whatever has no length
-    this.#respond(headers, this.#length < 0)
-    const piece = this.#piece
-    if (piece === undefined) return
-    this.#piece = undefined
-    stream.write(piece)
-  }
-
-  #respond(headers: OutgoingHttpHeaders, waitForTrailers: boolean): void {
-    if (!waitForTrailers) {
-      this.#stream.respond(headers)
-      return
-    }
-    this.#asksForTrailers = true
-    this.#stream.on('wantTrailers', onWantTrailers)
-    this.#stream.respond(headers, { waitForTrailers: true })
-  }
 
   #refuse(refusal: Refusal): void {
     this.#connection.open.context.counts.refuse(refusal.reason)
     const exchange = this.#exchange
     const stream = this.#stream
     this.#exchange = undefined
-    this.#over = true
     if (exchange !== undefined) clientGone(exchange, `refused: ${refusal.reason}`)
-    if (stream.destroyed) return
-    if (this.#begun) {
-      stream.destroy(BROKEN_OFF)
-      return
+    if (this.#begun) stream.abort(ERROR.internal)
+    else {
+      this.#begun = true
+      const body = `${STATUS_CODES[refusal.status] ?? 'Bad Request'}: ${refusal.reason}\n`
+      const type = 'content-type: text/plain; charset=utf-8\r\n'
+      stream.respond(refusal.status, `${type}content-length: ${body.length}\r\n${dateLine()}`)
+      stream.end(body, undefined)
     }
-    this.#begun = true
-    this.#headers = undefined
-    const body = `${STATUS_CODES[refusal.status] ?? 'Bad Request'}: ${refusal.reason}\n`
-    stream.respond({
-      ':status': refusal.status,
-      'content-type': 'text/plain; charset=utf-8',
-      'content-length': body.length,
-    })
-    stream.end(body)
-    if (!this.#requestDone) stream.close(constants.NGHTTP2_NO_ERROR)
+    if (stream.over) this.#leave()
+    else this.#set(this.#limits.bodyTimeout)
   }
 
   #stall(): void {
     if (this.#stalled) return
     this.#stalled = true
-    this.#stream.once('drain', onDrain)
     this.#set(this.#limits.bodyTimeout)
   }
 
   #set(ms: number): void {
-    if (ms > 0) this.#connection.open.context.wheel.set(this, ms, performance.now())
+    if (ms > 0) this.#connection.open.context.wheel.set(this, ms, clock.now)
     else this.due = Number.POSITIVE_INFINITY
+  }
+
+  /** Nothing is kept of a stream that is over. */
+  #leave(): void {
+    if (this.slot >= 0) this.#connection.open.context.wheel.remove(this)
   }
 
   expire(): void {
     const exchange = this.#exchange
-    if (exchange === undefined || this.#stalled || this.#begun) this.#stream.destroy(BROKEN_OFF)
+    if (exchange === undefined || this.#stalled || this.#begun) this.abort()
     else if (exchange.stage < STAGE.answering && !this.#requestDone) this.#refuse(SLOW_BODY)
   }
 }
 
+/** Fields that HTTP/2 has no place for, of one hop (RFC 9113 §8.2.2). */
+const ELSEWHERE = HOP | TAG.coding
+
 /** Trailers-only: the head is the end, and says what went wrong. */
-function grpcAnswer(exchange: EngineExchange): OutgoingHttpHeaders {
+function grpcAnswer(exchange: EngineExchange): string {
   const { response, failure } = exchange
-  const headers: OutgoingHttpHeaders = { ':status': 200 }
-  writeFields(response.headers, headers, TAG.length)
-  headers['content-type'] = 'application/grpc'
-  headers['grpc-status'] = String(grpcStatus(response.status, failure))
-  const { fixed } = response
+  const { fixed, headers } = response
+  headers.delete('content-type')
   const words = typeof fixed === 'string' && fixed.length < 200 ? fixed : (STATUS_CODES[response.status] ?? '')
-  headers['grpc-message'] = grpcMessage(words)
-  return headers
+  const status = `grpc-status: ${grpcStatus(response.status, failure)}\r\ngrpc-message: ${grpcMessage(words)}\r\n`
+  return `${headers.write(ELSEWHERE | TAG.length)}content-type: application/grpc\r\n${status}`
 }
 
-function onClose(this: ServerHttp2Stream): void {
-  ;(this as OwnStream)[INBOUND].onClose()
-}
-
-function onData(this: ServerHttp2Stream, piece: Buffer): void {
-  ;(this as OwnStream)[INBOUND].onPiece(piece)
-}
-
-function onEnd(this: ServerHttp2Stream): void {
-  ;(this as OwnStream)[INBOUND].onEndOfBody()
-}
-
-function onTrailers(this: ServerHttp2Stream, _headers: unknown, _flags: number, raw?: string[]): void {
-  ;(this as OwnStream)[INBOUND].onTrailers(raw ?? [])
-}
-
-function onWantTrailers(this: ServerHttp2Stream): void {
-  ;(this as OwnStream)[INBOUND].onWantTrailers()
-}
-
-function onDrain(this: ServerHttp2Stream): void {
-  ;(this as OwnStream)[INBOUND].onDrain()
-}
-
-/** What it was, 'close' tells. */
-function ignore(): void {
-  return undefined
-}
-
-const BROKEN_OFF = new Error('broken off')
 const LONG_BODY = Object.freeze(new Refusal(413, 'body-too-large'))
 const SLOW_BODY = Object.freeze(new Refusal(408, 'body-timeout'))
 const MISDIRECTED = Object.freeze(new Refusal(421, 'misdirected'))
