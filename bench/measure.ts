@@ -1,7 +1,12 @@
 /** A running proxy's pids + a load → CPU per request, requests per second, latencies. Effects: runs the load, reads /proc. */
 import { execFile, execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { promisify } from 'node:util'
+import { fileURLToPath } from 'node:url'
+import type { MessageLoad, MessageResult } from './load/websocket.ts'
+import type { RateLoad, RateResult } from './load/open-loop.ts'
+import type { Cores } from './peers/process.ts'
 
 const run = promisify(execFile)
 const ticks = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
@@ -10,10 +15,14 @@ export interface Load {
   readonly url: string
   readonly headers?: Readonly<Record<string, string>>
   readonly connections?: number
-  /** A wrk script, for bodies and for connections that are closed. */
+  /** A file for wrk, for bodies, for connections that are closed, for many targets. */
   readonly script?: string
   /** Streams at once on each connection: HTTP/2, by h2load. */
   readonly streams?: number
+  /** Messages instead of requests. */
+  readonly websocket?: true
+  readonly threads?: number
+  readonly cores?: Cores
 }
 
 export interface Sample {
@@ -29,6 +38,30 @@ export interface Sample {
   readonly rssMb: number
   /** Share of one core that the proxy had. */
   readonly core: number
+}
+
+/** What a load generator says at its end. */
+export interface Outcome {
+  readonly requests: number
+  readonly bad: number
+  /** Answers with another status, of `bad`. */
+  readonly refused: number
+  readonly bytesPerSecond: number
+  readonly p50Ms: number
+  readonly p99Ms: number
+}
+
+/**
+ * Where the kernel shares the cores out by session, `nice` counts only inside one: the session gets what the process has.
+ * Elsewhere, or without the right to it, nothing changes.
+ */
+export function followNice(): boolean {
+  try {
+    writeFileSync('/proc/self/autogroup', String(getPriority()))
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** utime + stime of the processes, seconds. */
@@ -47,68 +80,129 @@ export function rssMb(pids: readonly number[]): number {
   )
 }
 
-/** Runs wrk on its own core for the given time and reads the proxy's CPU before and after. */
+/** Runs the load on its own core for the given time and reads the proxy's CPU before and after. */
 export async function measure(pids: readonly number[], load: Load, seconds: number): Promise<Sample> {
   const before = cpuSeconds(pids)
-  const started = process.hrtime.bigint()
-  const output = await generate(load, seconds)
-  const elapsed = Number(process.hrtime.bigint() - started) / 1e9
+  const outcome = await generate(load, seconds)
   const cpu = cpuSeconds(pids) - before
-  const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0)
-  const requests = load.streams === undefined ? number(/(\d+) requests in/) : number(/, (\d+) succeeded/)
-  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output)
   return {
-    cpuUs: requests === 0 ? Number.NaN : (cpu / requests) * 1e6,
-    requests,
-    rps: requests / elapsed,
-    bytesPerSecond: bytes(/Transfer\/sec:\s+([\d.]+)(\w+)/.exec(output)),
-    p50Ms: milliseconds(/\n\s+50%\s+([\d.]+)(us|ms|s)/.exec(output)),
-    p99Ms: milliseconds(/\n\s+99%\s+([\d.]+)(us|ms|s)/.exec(output)),
-    bad:
-      number(/Non-2xx or 3xx responses: (\d+)/) +
-      number(/, (\d+) failed/) +
-      number(/ (\d+) 4xx/) +
-      number(/ (\d+) 5xx/) +
-      (errors === null ? 0 : errors.slice(1).reduce((sum, text) => sum + Number(text), 0)),
+    cpuUs: outcome.requests === 0 ? Number.NaN : (cpu / outcome.requests) * 1e6,
+    requests: outcome.requests,
+    rps: outcome.requests / seconds,
+    bytesPerSecond: outcome.bytesPerSecond,
+    p50Ms: outcome.p50Ms,
+    p99Ms: outcome.p99Ms,
+    bad: outcome.bad,
     rssMb: rssMb(pids),
-    core: cpu / elapsed,
+    core: cpu / seconds,
   }
 }
 
-/** HTTP/2 over TLS where streams are said, else HTTP/1.1. */
-export function generate(load: Load, seconds: number): Promise<string> {
-  return load.streams === undefined ? wrk(load, seconds) : h2load(load, seconds)
+export function generate(load: Load, seconds: number): Promise<Outcome> {
+  if (load.websocket !== undefined) return messages(load, seconds)
+  return load.streams === undefined ? wrk(load, seconds) : h2load(load, load.streams, seconds)
 }
 
-async function h2load(load: Load, seconds: number): Promise<string> {
-  const headers = Object.entries(load.headers ?? {}).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
-  const amount = ['-t1', `-c${load.connections ?? 16}`, `-m${load.streams ?? 1}`, `-D${seconds}`]
-  const { stdout } = await run('taskset', ['-c', '1', 'h2load', ...amount, ...headers, load.url], {
-    maxBuffer: 1 << 24,
-  })
-  return stdout
+/** HTTP/2 over TLS. */
+async function h2load(load: Load, streams: number, seconds: number): Promise<Outcome> {
+  const amount = ['-t1', `-c${load.connections ?? 16}`, `-m${streams}`, `-D${seconds}`]
+  const output = await pinned(load, 'h2load', [...amount, ...headerArguments(load), load.url])
+  const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0)
+  const refused = number(/ (\d+) 4xx/) + number(/ (\d+) 5xx/)
+  return {
+    requests: number(/, (\d+) succeeded/),
+    bad: number(/, (\d+) failed/) + refused,
+    refused,
+    bytesPerSecond: 0,
+    // it tells no percentiles
+    p50Ms: Number.NaN,
+    p99Ms: Number.NaN,
+  }
 }
 
-/** One thread, pinned to core 1, keep-alive unless the script says otherwise. */
-async function wrk(load: Load, seconds: number): Promise<string> {
-  const headers = Object.entries(load.headers ?? {}).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
+/** Keep-alive unless the script says otherwise. */
+async function wrk(load: Load, seconds: number): Promise<Outcome> {
   const script = load.script === undefined ? [] : ['-s', load.script]
-  const args = [
-    '-c',
-    '1',
-    'wrk',
-    '-t1',
-    `-c${load.connections ?? 64}`,
-    `-d${seconds}s`,
-    '--latency',
-    '--timeout',
-    '10s',
-    ...headers,
-    ...script,
-    load.url,
-  ]
-  const { stdout } = await run('taskset', args, { maxBuffer: 1 << 24 })
+  const amount = [`-t${load.threads ?? 1}`, `-c${load.connections ?? 64}`, `-d${seconds}s`, '--latency']
+  const args = [...amount, '--timeout', '10s', ...headerArguments(load), ...script, load.url]
+  const output = await pinned(load, 'wrk', args)
+  const number = (pattern: RegExp): number => Number(pattern.exec(output)?.[1] ?? 0)
+  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output)
+  const refused = number(/Non-2xx or 3xx responses: (\d+)/)
+  return {
+    requests: number(/(\d+) requests in/),
+    bad: refused + (errors === null ? 0 : errors.slice(1).reduce((sum, text) => sum + Number(text), 0)),
+    refused,
+    bytesPerSecond: bytes(/Transfer\/sec:\s+([\d.]+)(\w+)/.exec(output)),
+    p50Ms: milliseconds(/\n\s+50%\s+([\d.]+)(us|ms|s)/.exec(output)),
+    p99Ms: milliseconds(/\n\s+99%\s+([\d.]+)(us|ms|s)/.exec(output)),
+  }
+}
+
+async function messages(load: Load, seconds: number): Promise<Outcome> {
+  const url = new URL(load.url)
+  const wanted: MessageLoad = {
+    port: Number(url.port),
+    path: url.pathname,
+    headers: load.headers ?? {},
+    connections: load.connections ?? 64,
+    size: 64,
+    seconds,
+  }
+  const result = JSON.parse(await program('websocket.ts', [JSON.stringify(wanted)])) as MessageResult
+  return { ...result, refused: 0, bytesPerSecond: 0 }
+}
+
+/** At a constant rate: see load/open-loop.ts. `realtime`: before everything else on its core, where the system allows it. */
+export async function generateAtRate(
+  load: RateLoad,
+  options: { readonly realtime?: boolean } = {},
+): Promise<RateResult> {
+  const first = options.realtime === true && realtimeAllowed() ? ['chrt', '-f', '1'] : []
+  return JSON.parse(await program('open-loop.ts', ['-'], { first, input: JSON.stringify(load) })) as RateResult
+}
+
+/** Puts processes before everything else on their cores, or back. False: the system does not allow it. */
+export function setRealtime(pids: readonly number[], priority: 0 | 1 | 2): boolean {
+  if (!realtimeAllowed()) return false
+  for (const pid of pids)
+    execFileSync('chrt', ['-a', priority === 0 ? '-o' : '-f', '-p', String(priority), String(pid)], { stdio: 'ignore' })
+  return true
+}
+
+let allowed: boolean | undefined
+function realtimeAllowed(): boolean {
+  if (allowed === undefined) {
+    try {
+      execFileSync('chrt', ['-f', '1', 'true'], { stdio: 'ignore' })
+      allowed = true
+    } catch {
+      allowed = false
+    }
+  }
+  return allowed
+}
+
+/** One of our own generators, on core 1. */
+export function program(
+  name: string,
+  args: readonly string[],
+  options: { readonly first?: readonly string[]; readonly input?: string } = {},
+): Promise<string> {
+  const file = fileURLToPath(new URL(`load/${name}`, import.meta.url))
+  const line = [...(options.first ?? []), process.execPath, '--import', 'tsx', file, ...args]
+  const running = run('taskset', ['-c', '1', ...line], { maxBuffer: 1 << 24 })
+  running.child.stdin?.end(options.input ?? '')
+  return running.then(({ stdout }) => stdout)
+}
+
+async function pinned(load: Load, command: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await run('taskset', ['-c', load.cores ?? '1', command, ...args], { maxBuffer: 1 << 24 })
   return stdout
+}
+
+function headerArguments(load: Load): readonly string[] {
+  return Object.entries(load.headers ?? {}).flatMap(([name, value]) => ['-H', `${name}: ${value}`])
 }
 
 function milliseconds(match: RegExpExecArray | null): number {
@@ -122,6 +216,6 @@ function bytes(match: RegExpExecArray | null): number {
 }
 
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((left, right) => left - right)
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((left, right) => left - right)
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
 }

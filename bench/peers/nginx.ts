@@ -1,73 +1,75 @@
-/** Ports → Debian's nginx as the backend and as the base every other row is compared with. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+/** Rows → Debian's nginx: the base that every other peer is compared with. */
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { startProcess, type Running } from './process.ts'
+import { apiKey } from '../materials.ts'
+import { freePorts, type Peer, type Place, type Started } from './peer.ts'
+import { childrenOf, startProcess, type Cores, type Running } from './process.ts'
 
-const temporary = (folder: string): string =>
-  ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')
+const program = '/usr/sbin/nginx'
+/** It verifies no tokens. */
+const rows = ['plain', 'key', 'rate', 'keylimit', 'all', 'close', 'tls', 'h2', 'websocket', 'download', 'upload']
 
-const common = (folder: string): string => `
-${process.getuid?.() === 0 ? 'user root; ' : ''}worker_processes 1; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.err;
-events { worker_connections 20000; }`
-
-/** 64 bytes for every path, 1 MiB at /big, and a WebSocket echo is not nginx's to give. */
-export async function startBackend(folder: string, port: number): Promise<Running> {
-  mkdirSync(join(folder, 'www'), { recursive: true })
-  writeFileSync(join(folder, 'www/big'), Buffer.alloc(1 << 20, 'x'))
-  const file = join(folder, 'nginx.conf')
-  const body = '{"message":"hello from the backend","ok":true,"n":123456789012}'
-  writeFileSync(
-    file,
-    `${common(folder)}
-http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; sendfile on; client_max_body_size 0; ${temporary(folder)}
- server { listen 127.0.0.1:${port} backlog=4096; default_type application/json; root ${folder}/www;
-  location = /big { default_type application/octet-stream; }
-  location = /upload { client_body_buffer_size 2m; proxy_pass http://127.0.0.1:${port}/; }
-  location / { return 200 '${body}'; } } }`,
-  )
-  return nginx(folder, file, port, 1)
+export interface NginxOptions {
+  readonly processes?: number
+  readonly cores?: Cores
+  /** `server { … }` instead of the bench's own. */
+  readonly servers?: (port: number) => string
 }
 
-export async function startNginx(
-  folder: string,
-  ports: {
-    readonly http: number
-    readonly https: number
-    readonly backend: number
-    readonly tls: { readonly cert: string; readonly key: string }
-  },
-): Promise<Running> {
-  mkdirSync(folder, { recursive: true })
+export const nginx: Peer = {
+  name: 'nginx',
+  missing: () => (existsSync(program) ? undefined : `${program} is not there; apt-get install nginx`),
+  start: (place) => startNginx(place),
+}
+
+export async function startNginx(place: Place, options: NginxOptions = {}): Promise<Started> {
+  const { folder, materials } = place
+  const { http, https } = await freePorts(['http', 'https'])
   const file = join(folder, 'nginx.conf')
   writeFileSync(
     file,
-    `${common(folder)}
-http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; client_max_body_size 0; ${temporary(folder)}
- upstream backend { server 127.0.0.1:${ports.backend}; keepalive 256; keepalive_requests 1000000000; }
- map $http_x_api_key $key_ok { default 0; "bench:secret" 1; }
+    `${commonLines(folder, options.processes ?? 1)}
+http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; client_max_body_size 0; ${temporaryFolders(folder)}
+ server_names_hash_max_size 8192; server_names_hash_bucket_size 128;
+ upstream backend { server 127.0.0.1:${place.backend}; keepalive 256; keepalive_requests 1000000000; }
+ upstream echo { server 127.0.0.1:${place.echo}; }
+ map $http_x_api_key $key_ok { default 0; "${apiKey}" 1; }
  limit_req_zone $binary_remote_addr zone=rate:1m rate=1000000r/s;
  proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
  proxy_request_buffering off;
- server { listen 127.0.0.1:${ports.http} backlog=4096; listen 127.0.0.1:${ports.https} ssl http2 backlog=4096;
-  ssl_certificate ${ports.tls.cert}; ssl_certificate_key ${ports.tls.key}; ssl_session_cache off;
+ ${options.servers?.(http) ?? server(http, https, materials.tls)} }`,
+  )
+  const running = await runNginx(folder, file, http, options.cores ?? '0')
+  return {
+    ...running,
+    origin: (row) => {
+      if (options.servers === undefined && !rows.includes(row)) return undefined
+      return row === 'tls' || row === 'h2' ? `https://127.0.0.1:${https}` : `http://127.0.0.1:${http}`
+    },
+  }
+}
+
+function server(http: number, https: number, tls: { readonly cert: string; readonly key: string }): string {
+  return `server { listen 127.0.0.1:${http} backlog=4096 reuseport; listen 127.0.0.1:${https} ssl http2 backlog=4096;
+  ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key}; ssl_session_cache off;
   location / { proxy_pass http://backend; }
   location /key { if ($key_ok = 0) { return 401; } proxy_pass http://backend; }
   location /rate { limit_req zone=rate burst=100000 nodelay; proxy_pass http://backend; }
-  location /all { if ($key_ok = 0) { return 401; } limit_req zone=rate burst=100000 nodelay; add_header Access-Control-Allow-Origin *; proxy_pass http://backend; } } }`,
-  )
-  return nginx(folder, file, ports.http, 0)
+  location /keylimit { if ($key_ok = 0) { return 401; } limit_req zone=rate burst=100000 nodelay; proxy_pass http://backend; }
+  location /all { if ($key_ok = 0) { return 401; } limit_req zone=rate burst=100000 nodelay; add_header Access-Control-Allow-Origin *; proxy_pass http://backend; }
+  location /ws { proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_read_timeout 600s; proxy_pass http://echo; } }`
 }
 
-/** The worker's CPU counts; the master does nothing. */
-async function nginx(folder: string, file: string, port: number, core: 0 | 1): Promise<Running> {
-  const command = '/usr/sbin/nginx'
-  const running = await startProcess({
-    command,
-    args: ['-p', folder, '-c', file, '-e', join(folder, 'nginx.err')],
-    core,
-    readyPort: port,
-  })
-  const master = running.pids[0] ?? 0
-  const children = readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim().split(' ').map(Number)
-  return { pids: children, stop: running.stop }
+export const temporaryFolders = (folder: string): string =>
+  ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join(' ')
+
+export const commonLines = (folder: string, processes: number): string => `
+${process.getuid?.() === 0 ? 'user root; ' : ''}worker_processes ${processes}; daemon off; pid ${folder}/nginx.pid; error_log ${folder}/nginx.err;
+events { worker_connections 20000; }`
+
+/** The workers' CPU counts; the master does nothing. */
+export async function runNginx(folder: string, file: string, port: number, cores: Cores): Promise<Running> {
+  const args = ['-p', folder, '-c', file, '-e', join(folder, 'nginx.err')]
+  const running = await startProcess({ command: program, args, cores, readyPort: port })
+  return { ...running, pids: childrenOf(running.pids[0] ?? 0) }
 }

@@ -1,0 +1,165 @@
+/** `npm run bench:leak`: a million requests with faults → what the gateway holds before and after. Exit code 1: something is left, or an answer was wrong. */
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command } from 'commander'
+import { prepareMaterials } from './materials.ts'
+import type { FaultLoad, FaultResult } from './load/faults.ts'
+import { followNice } from './measure.ts'
+import { startEcho } from './peers/backend.ts'
+import { node26, startGantry } from './peers/gantry.ts'
+import { freePort } from './peers/peer.ts'
+import { startProcess, type Running } from './peers/process.ts'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('..', import.meta.url))
+const command = new Command('bench:leak')
+  .description(
+    'A million requests, some with clients that go away and backends that die; what is held before and after.',
+  )
+  .option('--requests <N>', 'how many', '1000000')
+  .option('--seed <N>', 'decides the order', '1')
+  .option('--node <20|26>', 'which Node serves', '20')
+  .option('--program <FILE>', 'another build of gantry.js; default: dist/bin/gantry.js, built where it is missing')
+  .addHelpText('after', '\nExample:\n  npm run bench:leak -- --requests 50000')
+  .parse()
+const options = command.opts<{ requests: string; seed: string; node: string; program?: string }>()
+const program = options.program ?? join(root, 'dist/bin/gantry.js')
+
+interface Held {
+  readonly sockets: number
+  readonly resources: Readonly<Record<string, number>>
+  readonly rss: number
+  readonly heapUsed: number
+  readonly external: number
+  readonly arrayBuffers: number
+}
+
+/** More than so much heap, in bytes, is a leak: caches are full after the first tenth. */
+const heapMore = 6 << 20
+/** The allocator keeps what it has had once; it must not go on growing. */
+const rssMore = 48 << 20
+
+followNice()
+const work = mkdtempSync(join(tmpdir(), 'gantry-leak-'))
+const running: Running[] = []
+try {
+  await main()
+} finally {
+  for (const one of running.toReversed()) await one.stop()
+  rmSync(work, { recursive: true, force: true })
+}
+
+async function main(): Promise<void> {
+  if (!existsSync(program)) execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
+  const [backend, echo] = [await freePort(), await freePort()]
+  const faulty = fileURLToPath(new URL('load/faulty.ts', import.meta.url))
+  const args = ['--import', 'tsx', faulty, String(backend)]
+  running.push(await startProcess({ command: process.execPath, args, cores: '1', readyPort: backend }))
+  running.push(await startEcho(echo))
+  const folder = join(work, 'gantry')
+  mkdirSync(folder, { recursive: true })
+  const probe = pathToFileURL(fileURLToPath(new URL('load/probe.mjs', import.meta.url))).href
+  const file = join(work, 'probe.json')
+  const gantry = await startGantry(
+    { folder, backend, echo, materials: prepareMaterials(join(work, 'materials')) },
+    {
+      program,
+      node: options.node === '26' ? node26 : process.execPath,
+      nodeArgs: ['--expose-gc', '--import', probe],
+      environment: { BENCH_PROBE_FILE: file },
+    },
+  )
+  running.push(gantry)
+  const [pid = 0] = gantry.pids
+  const requests = Number(options.requests)
+  const { http, https } = gantry.ports
+  const load = { http, https, seed: Number(options.seed) }
+
+  // what is made once, is made now: caches, pools, compiled code
+  await drive({ ...load, requests: Math.ceil(requests / 10) })
+  const before = await held(pid, file)
+  say(`before: ${line(before)}`)
+  const result = await drive({ ...load, requests, seed: load.seed + 1 })
+  const after = await held(pid, file)
+  say(`after: ${line(after)}`)
+
+  for (const [what, count] of Object.entries(result.outcomes).toSorted()) say(`  ${what}: ${count}`)
+  const faults = [
+    ...Object.entries(result.wrong).map(([what, count]) => `${count} times ${what}`),
+    ...(after.sockets > before.sockets ? [`${after.sockets - before.sockets} sockets more`] : []),
+    ...Object.entries(after.resources)
+      .filter(([name, count]) => count > (before.resources[name] ?? 0) + slack(name))
+      .map(([name, count]) => `${count - (before.resources[name] ?? 0)} ${name} more`),
+    ...more('heap', after.heapUsed - before.heapUsed, heapMore),
+    ...more('buffers', after.arrayBuffers - before.arrayBuffers, heapMore),
+    ...more('resident memory', after.rss - before.rss, rssMore),
+  ]
+  const rate = (result.requests / result.seconds).toFixed(0)
+  process.stdout.write(
+    `| | before | after ${result.requests} requests (${rate}/s) |\n|---|---:|---:|\n` +
+      `| sockets | ${before.sockets} | ${after.sockets} |\n` +
+      `| handles and timers | ${sum(before)} | ${sum(after)} |\n` +
+      `| heap, MB | ${mb(before.heapUsed)} | ${mb(after.heapUsed)} |\n` +
+      `| buffers, MB | ${mb(before.arrayBuffers)} | ${mb(after.arrayBuffers)} |\n` +
+      `| resident, MB | ${mb(before.rss)} | ${mb(after.rss)} |\n`,
+  )
+  for (const fault of faults) say(`WRONG: ${fault}`)
+  if (faults.length > 0) process.exitCode = 1
+}
+
+async function drive(load: FaultLoad): Promise<FaultResult> {
+  const file = fileURLToPath(new URL('load/faults.ts', import.meta.url))
+  const args = ['-c', '1', process.execPath, '--import', 'tsx', file, JSON.stringify(load)]
+  const { stdout } = await run('taskset', args, { maxBuffer: 1 << 24 })
+  return JSON.parse(stdout) as FaultResult
+}
+
+/** After everything that ends by itself has ended: at most a minute and a half, which is longer than any timeout of an idle connection. */
+async function held(pid: number, file: string): Promise<Held> {
+  let last: Held | undefined
+  for (let turn = 0; turn < 18; turn++) {
+    await sleep(5000)
+    const now = await ask(pid, file)
+    if (last !== undefined && now.sockets === last.sockets && sum(now) === sum(last) && turn > 1) return now
+    last = now
+  }
+  if (last === undefined) throw new Error('the gateway said nothing')
+  return last
+}
+
+async function ask(pid: number, file: string): Promise<Held> {
+  rmSync(file, { force: true })
+  process.kill(pid, 'SIGUSR2')
+  while (!existsSync(file)) await sleep(50)
+  return JSON.parse(readFileSync(file, 'utf8')) as Held
+}
+
+/** Timers come and go with the clock; a handle does not. */
+function slack(name: string): number {
+  return name === 'Timeout' || name === 'Immediate' ? 3 : 0
+}
+
+function more(what: string, by: number, most: number): readonly string[] {
+  return by > most ? [`${mb(by)} MB more ${what}`] : []
+}
+
+function sum({ resources }: Held): number {
+  return Object.values(resources).reduce((total, count) => total + count, 0)
+}
+
+function line(one: Held): string {
+  return `${one.sockets} sockets, ${JSON.stringify(one.resources)}, heap ${mb(one.heapUsed)} MB, buffers ${mb(one.arrayBuffers)} MB, resident ${mb(one.rss)} MB`
+}
+
+function mb(bytes: number): string {
+  return (bytes / (1 << 20)).toFixed(1)
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
