@@ -1,27 +1,16 @@
 /** The only file that knows every source, policy and target: arguments → exit code. */
-import cluster from 'node:cluster'
-import { readFileSync } from 'node:fs'
-import { extname } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { mountExpressGatewayAdmin } from './admin/express-gateway/mount.ts'
 import type { Parts } from './cli/parts.ts'
 import { runProgram } from './cli/program.ts'
-import { createExpressions } from './lib/expression/expressions.ts'
 import { printModel } from './model/text.ts'
-import { compileCondition } from './policies/conditions.ts'
-import { policies } from './policies/list.ts'
-import { checkWithMachine, serveWorker, startMachine, type MachineParts } from './machine.ts'
+import { checkWithMachine, startMachine, type MachineParts } from './machine.ts'
+import { servingParts, version } from './serving.ts'
 import { checkGateway, listSchemas } from './sources/express-gateway/check.ts'
 import { expressGateway } from './sources/express-gateway/source.ts'
 import { createGatewayApi } from './sources/gateway-api/source.ts'
 import type { ObjectStatus } from './sources/gateway-api/status.ts'
 import { createPods } from './sources/pods/source.ts'
 import type { Source } from './sources/source.ts'
-import { createEngine } from './targets/engine/engine.ts'
-
-const packageFile: { readonly version: string } = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-)
 
 /** Until the process has a log, trouble goes where a person looks. */
 let trouble = (message: string): void => void process.stderr.write(`${message}\n`)
@@ -31,7 +20,7 @@ const gatewayApi = createGatewayApi({ trouble: (message) => trouble(message) })
 const pods = createPods()
 
 const parts: Parts = {
-  version: packageFile.version,
+  version,
   sources: [
     {
       source: expressGateway as Source<unknown, unknown>,
@@ -97,7 +86,7 @@ const parts: Parts = {
   ],
   controller: async (choice) => {
     const { runController } = await import('./controller.ts')
-    return runController({ ...choice, version: packageFile.version })
+    return runController({ ...choice, version })
   },
   check: (plan, wishes, folder) => checkWithMachine(plan, wishes, folder, machineParts),
   start: (options) => {
@@ -107,16 +96,9 @@ const parts: Parts = {
 }
 
 const machineParts: MachineParts = {
-  // the same program again: from source it has the ending of a source
-  program: fileURLToPath(new URL(`./bin/gantry${extname(import.meta.url)}`, import.meta.url)),
-  createEngine: (given) => createEngine({ ...given, policies, conditions: compileCondition }),
-  createExpressions,
+  ...servingParts,
   createAdmin: (context) => mountExpressGatewayAdmin(context, { check: checkGateway, schemas: listSchemas }),
 }
 
-/** Runs one command line; a worker is told by its primary what to do. */
-export async function main(words: readonly string[]): Promise<number> {
-  if (!cluster.isWorker) return runProgram(parts, words)
-  await serveWorker(machineParts)
-  return 0
-}
+/** Runs one command line. */
+export const main = (words: readonly string[]): Promise<number> => runProgram(parts, words)

@@ -1,7 +1,9 @@
 #!/usr/bin/env node
-/** The program `gantry`. */
-import { main } from '../main.ts'
+/** The program `gantry`. Who only serves loads only what serves: many of them start at the same time. */
+import cluster from 'node:cluster'
 
-process.exitCode = await main(process.argv.slice(2))
-// code of plugins may have left a timer behind; who has nothing left ends before this
-setTimeout(() => process.exit(), 1000).unref()
+const words = process.argv.slice(2)
+const serves = cluster.isWorker || words[0] === 'data-plane'
+const { main } = serves ? await import('../serving.ts') : await import('../main.ts')
+
+process.exitCode = await main(words)

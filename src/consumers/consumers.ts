@@ -21,6 +21,8 @@ import { type Users, usersOf } from './users.ts'
 export interface ConsumersOptions {
   readonly store: Store
   readonly models: ModelFiles
+  /** Whose the models are: those of users are checked at once. Default `users`. */
+  readonly modelsOf?: 'users' | 'ours'
   /** `db.redis.namespace`; default EG. */
   readonly namespace?: string
   /** As `crypto` of the system configuration; its defaults are taken where something is not said. */
@@ -52,7 +54,7 @@ export function createConsumers(options: ConsumersOptions): Consumers {
   const context: ConsumerContext = {
     store,
     keys: keysOf(options.namespace ?? 'EG'),
-    models: modelsOf(options.models),
+    models: modelsOf(options.models, options.modelsOf === 'ours' ? 'when used' : 'at once'),
     passwords: passwords({ rounds: options.crypto?.saltRounds ?? 10, now }),
     cipher: tokenCipher(options.crypto?.algorithm ?? 'aes256', options.crypto?.cipherKey ?? 'sensitiveKey'),
     now,

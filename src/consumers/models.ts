@@ -42,26 +42,45 @@ export interface Models {
   readonly files: ModelFiles
 }
 
-/** Throws what ajv says of a schema that is none: a mistake of start-up, with the file's name. */
-export function modelsOf(files: ModelFiles): Models {
+/**
+ * Throws what ajv says of a schema that is none: a mistake of start-up, with the file's name. `when used` is for schemas of
+ * ours: to compile them takes longer than all else that a process needs before it serves.
+ */
+export function modelsOf(files: ModelFiles, compile: 'at once' | 'when used' = 'at once'): Models {
   const types = new Map<string, Model>()
+  const model = (name: string, schema: ModelSchema, more: Readonly<Record<string, unknown>> = {}): Model => {
+    const make = (): Validate => compiled(name, { ...schema, ...more })
+    return modelOf(schema, compile === 'at once' ? always(make()) : once(make))
+  }
   for (const [type, schema] of Object.entries(files.credentials.properties ?? {})) {
-    types.set(type, modelOf(`credentials.${type}`, schema as ModelSchema, {}))
+    types.set(type, model(`credentials.${type}`, schema as ModelSchema))
   }
   return {
-    users: modelOf('users', files.users, {}),
+    users: model('users', files.users),
     // unlike users and credentials, an application has no properties but those of the model
-    applications: modelOf('applications', files.applications, { additionalProperties: false }),
+    applications: model('applications', files.applications, { additionalProperties: false }),
     credential: (type) => types.get(type),
     files,
   }
 }
 
-function modelOf(name: string, schema: ModelSchema, more: Readonly<Record<string, unknown>>): Model {
-  const validate = compiled(name, { ...schema, ...more })
+type Validate = ValidateFunction<Record<string, unknown>>
+
+const always =
+  <T>(value: T): (() => T) =>
+  () =>
+    value
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined
+  return () => (made ??= { value: make() }).value
+}
+
+function modelOf(schema: ModelSchema, validator: () => Validate): Model {
   return {
     schema,
     complete: (properties) => {
+      const validate = validator()
       const copy = structuredClone(properties) as Record<string, unknown>
       if (!validate(copy)) throw new ConsumerMistake('invalid', errorsText(validate.errors))
       return copy
@@ -76,7 +95,7 @@ function modelOf(name: string, schema: ModelSchema, more: Readonly<Record<string
   }
 }
 
-function compiled(name: string, schema: AnySchemaObject): ValidateFunction<Record<string, unknown>> {
+function compiled(name: string, schema: AnySchemaObject): Validate {
   const ajv = new Ajv({ strict: false, useDefaults: true, coerceTypes: true, validateFormats: true, logger: false })
   addFormats.default(ajv)
   const { $schema: _, ...plain } = schema

@@ -60,6 +60,7 @@ export function consumersDoor(settings: Settings, folder: string, events: Events
         const diagnostic: Diagnostic = {
           code: 'runtime/store',
           severity: 'error',
+          modelsOf: configuration?.models === undefined ? 'ours' : 'users',
           message: `the store of consumers cannot be opened: ${error instanceof Error ? error.message : String(error)}`,
           hint: 'GANTRY_DATA says where the embedded store lives, db.redis where Redis is',
           origin: { source: 'gantry', object: 'store' },

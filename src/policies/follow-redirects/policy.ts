@@ -1,6 +1,6 @@
 /** `follow-redirects`: the redirect of a backend → what stands there, fetched by the gateway. */
 import { STATUS_CODES } from 'node:http'
-import { type Dispatcher, request as fetchNow } from 'undici'
+import type { Dispatcher } from 'undici'
 import { z } from 'zod'
 import { type Exchange, type Policy, Refusal, unsupported } from '../policy.ts'
 import { milliseconds } from '../shared/schema.ts'
@@ -117,6 +117,8 @@ async function visit(exchange: Exchange, config: Config, at: Hop): Promise<Dispa
     const value = exchange.request.headers.get(lower)
     if (value !== undefined) headers[lower] = value
   }
+  // loaded by who follows only: to load it is a tenth of a start
+  const { request: fetchNow } = await import('undici')
   try {
     return await fetchNow(at.url ?? '', {
       method: at.method as Dispatcher.HttpMethod,
