@@ -45,9 +45,12 @@ interface Node<Result> {
   label: string
   /** The first character of the label. */
   code: number
-  /** Few: one for each character that can follow. A chain, for each hop through an array is a line of cache more. */
+  /** One for each character that can follow. A chain, for each hop through an array is a line of cache more. */
   child: Node<Result> | undefined
   sibling: Node<Result> | undefined
+  /** Of a chain that is longer than such a hop: the same nodes by their character, from `first` on. */
+  table: (Node<Result> | undefined)[] | undefined
+  first: number
   exact: Entry<Result>[] | undefined
   prefix: Entry<Result>[] | undefined
   start: Entry<Result>[] | undefined
@@ -123,8 +126,15 @@ function walk<Result>(
     }
     const code = path.charCodeAt(at)
     if (code === slash && node.prefix !== undefined) consider(node.prefix, facts, after, search, trouble)
-    let child = node.child
-    while (child !== undefined && child.code !== code) child = child.sibling
+    const { table } = node
+    let child: Node<Result> | undefined
+    if (table === undefined) {
+      child = node.child
+      while (child !== undefined && child.code !== code) child = child.sibling
+    } else {
+      const place = code - node.first
+      child = place >= 0 && place < table.length ? table[place] : undefined
+    }
     if (child === undefined || !path.startsWith(child.label, at)) return
     at += child.label.length
     node = child
@@ -203,11 +213,34 @@ function newNode<Result>(label: string): Node<Result> {
     code: label.charCodeAt(0),
     child: undefined,
     sibling: undefined,
+    table: undefined,
+    first: 0,
     exact: undefined,
     prefix: undefined,
     start: undefined,
     patterns: undefined,
   }
+}
+
+const LONG_CHAIN = 4
+/** Characters that lie further apart than this stay in a chain. */
+const WIDE = 128
+
+function tabulate<Result>(node: Node<Result>): void {
+  let count = 0
+  let first = Infinity
+  let last = 0
+  for (let child = node.child; child !== undefined; child = child.sibling) {
+    count++
+    first = Math.min(first, child.code)
+    last = Math.max(last, child.code)
+  }
+  node.table = undefined
+  if (count < LONG_CHAIN || last - first >= WIDE) return
+  const table = Array.from<Node<Result> | undefined>({ length: last - first + 1 }).fill(undefined)
+  for (let child = node.child; child !== undefined; child = child.sibling) table[child.code - first] = child
+  node.table = table
+  node.first = first
 }
 
 function put<Result>(root: Node<Result>, text: string, kind: Place, entry: Entry<Result>): void {
@@ -221,6 +254,7 @@ function put<Result>(root: Node<Result>, text: string, kind: Place, entry: Entry
       const leaf = newNode<Result>(text.slice(at))
       leaf.sibling = node.child
       node.child = leaf
+      tabulate(node)
       node = leaf
       break
     }

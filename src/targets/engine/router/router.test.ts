@@ -316,6 +316,21 @@ test('the index and the oracle find the same rules, one behind the other', () =>
   expect(hits).toBeGreaterThan(1000)
 })
 
+test('many ways on from one place: every character finds its own, and no other', () => {
+  const characters = Array.from({ length: 94 }, (_, at) => String.fromCharCode(33 + at)).filter((one) => one !== '/')
+  for (const some of [characters, characters.slice(10, 13), ['a', 'b', 'y', '\u{1F600}'], [...'dbca']]) {
+    const list: Rule<string>[] = some.map((one) => ({
+      match: { path: { kind: 'exact', value: `/${one}x` } },
+      value: one,
+    }))
+    const rules = compileRules(list)
+    for (const one of [...characters, '\u{1F600}', '\u0001', '\u{1F4A9}']) {
+      const found = rules.find({ ...facts('GET', 'http://h/'), path: `/${one}x` })
+      expect(found?.value).toBe(some.includes(one) ? one : undefined)
+    }
+  }
+})
+
 test('10,000 routes on 1,000 hosts: quick to compile and to ask', () => {
   const list: Rule<number>[] = Array.from({ length: 10_000 }, (_, at) => ({
     hosts: [{ kind: 'exact', name: `host-${at % 1000}.example.com` }],
