@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { createServer, request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseAllDocuments } from 'yaml'
 import type { Diagnostic } from '../src/model/diagnostic.ts'
-import type { Model } from '../src/model/model.ts'
+import { emptyModel, type Listener, type Model, type Route, type StreamRoute } from '../src/model/model.ts'
 import { compileCondition } from '../src/policies/conditions.ts'
 import { policies } from '../src/policies/list.ts'
 import { translate } from '../src/sources/express-gateway/translate.ts'
@@ -189,5 +190,210 @@ describe('what has no equivalent', () => {
     expect(said.filter((each) => each.code === 'gateway-api/write-order')).toMatchObject([
       { severity: 'warning', origin: { line: 4 }, related: [{ line: 3 }] },
     ])
+  })
+})
+
+describe('a model of all kinds, written and read again', () => {
+  const origin = { source: 'test' }
+  const pem = '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'
+  const http: Listener = { id: 't/http', address: '*', port: 8080, protocol: 'http', origin }
+  const backend = { id: 't/b', protocol: 'http1' as const, origin }
+  const model = (more: Partial<Model>): Model => ({
+    ...emptyModel,
+    listeners: [http],
+    backends: [backend],
+    endpoints: [{ backend: 't/b', addresses: [{ host: '127.0.0.1', port: 3000 }] }],
+    ...more,
+  })
+  const forward = {
+    kind: 'forward' as const,
+    forward: { backends: [{ target: { kind: 'backend' as const, id: 't/b' } }] },
+  }
+  const route = (id: string, match: Route['match'], more: Partial<Route> = {}): Route => ({
+    id: `t/${id}`,
+    listeners: [http.id],
+    match,
+    policies: [],
+    action: forward,
+    origin,
+    ...more,
+  })
+  const closed = { kind: 'forward', forward: { backends: [] } }
+
+  test.each([
+    [
+      'a path',
+      { path: { kind: 'regexp', source: '^/a/(?<n>x)\\k<n>', ignoreCase: true } },
+      { kind: 'prefix', value: '/' },
+    ],
+    [
+      'a path with a beginning',
+      { path: { kind: 'regexp', source: `^/a/b/(${'x'.repeat(1100)})` } },
+      { kind: 'prefix', value: '/a/b' },
+    ],
+    ['a content type', { path: { kind: 'prefix', value: '/g' }, content: 'grpc' }, { kind: 'prefix', value: '/g' }],
+    [
+      'a client certificate',
+      { path: { kind: 'prefix', value: '/c' }, clientCertificate: 'verified' },
+      { kind: 'prefix', value: '/c' },
+    ],
+    ['a method', { path: { kind: 'prefix', value: '/m' }, methods: ['PURGE'] }, { kind: 'prefix', value: '/m' }],
+  ] as const)('%s that cannot be matched is closed, not left out', (_, match, path) => {
+    const wide = route('wide', { path: { kind: 'exact', value: '/elsewhere' } })
+    const { model: read, said } = readAgain(model({ routes: [route('narrow', match as Route['match']), wide] }))
+    const found = read.routes.find(
+      (each) => each.action.kind === 'forward' && each.action.forward.backends.length === 0,
+    )
+    // a prefix of `/` is every path
+    expect(found).toMatchObject({ match: path.value === '/' ? {} : { path }, action: closed })
+    expect(said.filter((each) => each.severity === 'error')).toHaveLength(1)
+  })
+
+  test('a host that cannot be matched is closed on every host', () => {
+    const hosts = [{ kind: 'regexp' as const, source: 'a|b' }]
+    const { model: read, said } = readAgain(
+      model({ routes: [route('h', { path: { kind: 'prefix', value: '/h' } }, { hosts })] }),
+    )
+    expect(read.routes).toMatchObject([{ match: { path: { kind: 'prefix', value: '/h' } }, action: closed }])
+    expect(said.map((each) => each.code)).toContain('gateway-api/write-host')
+  })
+
+  test('more matches than a rule may have are several rules', () => {
+    const methods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']
+    const routes = Array.from({ length: 12 }, (_, index) =>
+      route(`r${index}`, { path: { kind: 'exact', value: `/${index}/`, optionalSlash: true }, methods }),
+    )
+    const { model: read, said } = readAgain(model({ routes }))
+    expect(read.routes).toHaveLength(12 * 14)
+    expect(said.filter((each) => each.severity === 'error')).toEqual([])
+  })
+
+  test('cors is the CORS filter', () => {
+    const config = {
+      origins: {
+        kind: 'list',
+        of: [
+          { kind: 'exact', value: 'https://a.example' },
+          { kind: 'wildcard', value: 'https://*.b.example' },
+        ],
+      },
+      methods: ['GET', 'PUT'],
+      allowHeaders: ['x-a'],
+      exposeHeaders: ['x-b'],
+      credentials: true,
+      maxAge: 60,
+    }
+    const { model: read, said } = readAgain(
+      model({ routes: [route('c', {}, { policies: [{ policy: 'cors', config, origin }] })] }),
+    )
+    expect(read.routes[0]?.policies).toMatchObject([{ policy: 'cors', config: { ...config, answer: 'preflight' } }])
+    expect(said.filter((each) => each.code === 'gateway-api/write-policy')).toEqual([])
+  })
+
+  test.each([
+    [{ kind: 'cookie', name: 'shop', absoluteTimeout: 3_600_000, cookiePath: '/shop' }],
+    [{ kind: 'cookie', name: 'shop' }],
+    [{ kind: 'header', name: 'x-session' }],
+  ] as const)('persistence %o stays', (persistence) => {
+    const action = { kind: 'forward' as const, forward: { ...forward.forward, persistence } }
+    const { model: read } = readAgain(model({ routes: [route('p', {}, { action })] }))
+    expect(read.routes[0]?.action).toMatchObject({ forward: { persistence } })
+  })
+
+  test('streams of TCP, UDP and TLS stay', () => {
+    const listener = (protocol: Listener['protocol'], port: number, more: Partial<Listener> = {}): Listener => ({
+      id: `t/${protocol}`,
+      address: '*',
+      port,
+      protocol,
+      origin,
+      ...more,
+    })
+    const stream = (protocol: 'tcp' | 'udp' | 'tls', more: Partial<StreamRoute> = {}): StreamRoute => ({
+      id: `t/s-${protocol}`,
+      listeners: [`t/${protocol}`],
+      backends: [{ target: { kind: 'backend', id: `t/${protocol === 'udp' ? 'udp' : 'tcp'}-b` }, weight: 1 }],
+      origin,
+      ...more,
+    })
+    const { model: read, said } = readAgain(
+      model({
+        listeners: [
+          listener('tcp', 5000),
+          listener('udp', 5001),
+          listener('tls', 5002, { tls: { mode: 'passthrough', certificates: [] } }),
+        ],
+        backends: (['tcp', 'udp'] as const).map((protocol) => ({ id: `t/${protocol}-b`, protocol, origin })),
+        endpoints: ['tcp', 'udp'].map((protocol, index) => ({
+          backend: `t/${protocol}-b`,
+          addresses: [{ host: '127.0.0.1', port: 6000 + index }],
+        })),
+        streams: [stream('tcp'), stream('udp'), stream('tls', { hosts: [{ kind: 'exact', name: 'a.example' }] })],
+      }),
+    )
+    expect(said.filter((each) => each.severity === 'error')).toEqual([])
+    expect(read.listeners.map(({ protocol, port }) => [protocol, port])).toEqual([
+      ['tcp', 5000],
+      ['udp', 5001],
+      ['tls', 5002],
+    ])
+    const ports = read.streams.map(({ listeners, hosts, backends }) => {
+      const [first] = backends
+      const id = first?.target.kind === 'backend' ? first.target.id : ''
+      const protocol = read.listeners.find((each) => each.id === listeners[0])?.protocol
+      return [protocol, hosts, read.endpoints.find((each) => each.backend === id)?.addresses[0]?.port]
+    })
+    expect(ports).toEqual(
+      expect.arrayContaining([
+        ['tcp', undefined, 6000],
+        ['udp', undefined, 6001],
+        ['tls', [{ kind: 'exact', name: 'a.example' }], 6000],
+      ]),
+    )
+  })
+
+  test('client certificates are asked for by the Gateway, on the port that asked', () => {
+    const https: Listener = {
+      id: 't/https',
+      address: '*',
+      port: 8443,
+      protocol: 'https',
+      tls: { mode: 'terminate', certificates: ['t/own'], clientValidation: { mode: 'require', ca: ['t/ca'] } },
+      origin,
+    }
+    const { text } = writeGatewayApi({
+      model: model({
+        listeners: [http, https],
+        certificates: [
+          { id: 't/own', certificate: pem, origin },
+          { id: 't/ca', certificate: pem, origin },
+        ],
+      }),
+    })
+    const objects = parseAllDocuments(text).map(
+      (each) => each.toJS() as { kind: string; metadata: { name: string }; spec?: object; data?: object },
+    )
+    expect(objects.find((each) => each.kind === 'Gateway')?.spec).toMatchObject({
+      tls: {
+        frontend: {
+          default: {},
+          perPort: [
+            {
+              port: 8443,
+              tls: {
+                validation: {
+                  mode: 'AllowValidOnly',
+                  caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'gateway-clients-8443' }],
+                },
+              },
+            },
+          ],
+        },
+      },
+    })
+    expect(objects.find((each) => each.kind === 'ConfigMap')).toMatchObject({
+      metadata: { name: 'gateway-clients-8443' },
+      data: { 'ca.crt': pem },
+    })
   })
 })

@@ -55,10 +55,27 @@ export function writePolicies(uses: readonly PolicyUse[], place: FilterPlace): W
     } else if (policy === 'proxy-path') writeProxyPath(use, config)
     else if (policy === 'url-rewrite' || policy === 'redirect') writeRewrite(use, config)
     else if (policy === 'mirror') writeMirror(use, config)
+    else if (policy === 'cors') writeCors(use, config)
     else if (harmless.has(policy)) lose(use, 'lost', `there is no equivalent of ${policy} yet; it is left out`)
     else lose(use, 'closed', `there is no equivalent of ${policy} yet`)
   }
   return { filters: joined(filters), losses }
+
+  function writeCors(use: PolicyUse, config: Readonly<Record<string, unknown>>): void {
+    if (filters.some((filter) => filter.type === 'CORS')) {
+      lose(use, 'lost', 'a rule has one CORS filter; a second one is left out')
+      return
+    }
+    const cors = corsOf(config)
+    if (typeof cors === 'string') lose(use, 'lost', `cors is left out: ${cors}`)
+    else {
+      if (config['answer'] !== undefined && config['answer'] !== 'preflight')
+        lose(use, 'lost', 'the CORS filter answers preflights, and no other OPTIONS')
+      if (config['backendHeaders'] === 'keep')
+        lose(use, 'lost', 'the CORS filter replaces what the backend says of CORS')
+      filters.push({ type: 'CORS', cors })
+    }
+  }
 
   function writeHeaders(use: PolicyUse, given: unknown, side: 'request' | 'response'): void {
     const changes = recordOf(given)
@@ -160,6 +177,62 @@ export function writePolicies(uses: readonly PolicyUse[], place: FilterPlace): W
       const fraction = config['share'] === undefined ? {} : { fraction: config['share'] }
       filters.push({ type: 'RequestMirror', requestMirror: { backendRef: service, ...fraction } })
     }
+  }
+}
+
+const corsMethods: ReadonlySet<unknown> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'CONNECT',
+  'OPTIONS',
+  'TRACE',
+  'PATCH',
+])
+
+/** The configuration of the policy → that of the filter, or why there is none. What is missing has the policy's defaults. */
+function corsOf(config: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | string {
+  const origins = recordOf(config['origins'])
+  const credentials = config['credentials'] === true
+  let allowOrigins: readonly unknown[]
+  switch (origins['kind'] ?? 'any') {
+    case 'any':
+      if (credentials) return 'with credentials, the filter tells every origin its own name; this tells them *'
+      allowOrigins = ['*']
+      break
+    case 'reflect':
+      allowOrigins = ['*']
+      break
+    case 'fixed':
+      if (origins['value'] !== '*' || credentials) return 'the filter compares origins; this tells all of them the same'
+      allowOrigins = ['*']
+      break
+    default: {
+      const list = listOf(origins['of']).map(recordOf)
+      if (list.some((each) => each['kind'] === 'regexp')) return 'an origin is a regular expression'
+      allowOrigins = list.map((each) => each['value'])
+      if (
+        !allowOrigins.every(
+          (each) => typeof each === 'string' && /^[A-Za-z][A-Za-z0-9+.-]*:\/\/[A-Za-z0-9.*-]+(:\d{1,5})?$/.test(each),
+        )
+      )
+        return 'an origin is no scheme://host:port'
+    }
+  }
+  const methods = config['methods'] ?? ['GET', 'HEAD', 'PUT', 'PATCH', 'POST', 'DELETE']
+  if (Array.isArray(methods) && !methods.every((each) => corsMethods.has(each)))
+    return 'a method is none that the filter knows'
+  const headers = config['allowHeaders'] ?? 'reflect'
+  const expose = listOf(config['exposeHeaders'])
+  return {
+    allowOrigins,
+    allowMethods: methods === 'reflect' ? ['*'] : methods,
+    allowHeaders: headers === 'reflect' ? ['*'] : headers,
+    ...(expose.length === 0 ? {} : { exposeHeaders: expose }),
+    ...(credentials ? { allowCredentials: true } : {}),
+    ...(typeof config['maxAge'] === 'number' && config['maxAge'] > 0 ? { maxAge: config['maxAge'] } : {}),
   }
 }
 

@@ -51,7 +51,6 @@ export function writeBackend(
   const { origin } = backend
   if (usable.length < addresses.length)
     say('write-backend', 'error', `backend ${backend.id}: an address that is no host and port is left out`, origin)
-  if (backend.protocol === 'tcp' || backend.protocol === 'udp') return undefined
   if (backend.balance !== undefined && backend.balance.kind !== 'round-robin')
     say(
       'write-backend',
@@ -77,7 +76,13 @@ export function writeBackend(
       ...(endpoints.length === 0 ? {} : { annotations: { [endpointsAnnotation]: endpoints.join(', ') } }),
     },
     spec: {
-      ports: [{ port, ...(backend.protocol === 'h2c' ? { appProtocol: 'kubernetes.io/h2c' } : {}) }],
+      ports: [
+        {
+          port,
+          ...(backend.protocol === 'udp' ? { protocol: 'UDP' } : {}),
+          ...(backend.protocol === 'h2c' ? { appProtocol: 'kubernetes.io/h2c' } : {}),
+        },
+      ],
     },
   }
   const tls = backend.tls === undefined ? [] : writeBackendTls(backend, name, usable[0]?.host, model, say)

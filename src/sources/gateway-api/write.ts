@@ -6,7 +6,17 @@
  */
 import { stringify } from 'yaml'
 import type { Diagnostic } from '../../model/diagnostic.ts'
-import type { Forward, Listener, Model, PolicyUse, Route, WeightedBackend } from '../../model/model.ts'
+import type {
+  Forward,
+  Listener,
+  Model,
+  PathMatch,
+  Persistence,
+  PolicyUse,
+  Route,
+  StreamRoute,
+  WeightedBackend,
+} from '../../model/model.ts'
 import { covers, hostRank } from './hostname.ts'
 import { isPlainPath, writeHost, writePath, type WrittenHost, type WrittenPath } from './write-match.ts'
 import { writePolicies, type FilterPlace, type WrittenFilter } from './write-policies.ts'
@@ -57,6 +67,7 @@ class Writer {
   readonly #model: Model
   readonly #said = new Set<string>()
   readonly #services = new Map<string, ServiceName>()
+  readonly #streamNames = new Names()
   /** Listener → where its routes attach. */
   readonly #parents = new Map<string, { readonly name: string; readonly sectionName: string }>()
 
@@ -86,8 +97,9 @@ class Writer {
         { hint: 'make one of their paths narrower', related: [earlier.origin] },
       )
     }
+    const streams = model.streams.flatMap((stream) => this.#stream(stream))
     this.#others()
-    return [...gateways, ...routes, ...backends]
+    return [...gateways, ...routes, ...streams, ...backends]
   }
 
   #say: Say = (code, severity, message, origin, more = {}) => {
@@ -119,11 +131,16 @@ class Writer {
       })
       if (written.length === 0) continue
       const addresses = address === '*' ? {} : { addresses: [{ type: 'IPAddress', value: address }] }
+      const tls = this.#frontend(
+        listeners.filter((each) => this.#parents.has(each.id)),
+        name,
+        objects,
+      )
       objects.push({
         apiVersion: api,
         kind: 'Gateway',
         metadata: { name },
-        spec: { gatewayClassName: 'gantry', ...addresses, listeners: written },
+        spec: { gatewayClassName: 'gantry', ...addresses, listeners: written, ...tls },
       })
     }
     for (const certificate of this.#model.certificates) {
@@ -140,17 +157,19 @@ class Writer {
       this.#say('write-listener', 'error', `listener ${id} is left out: ${why}`, origin, more)
       return undefined
     }
-    if (listener.protocol !== 'http' && listener.protocol !== 'https')
-      return refuse(`${listener.protocol} is not written yet`)
     const hostname = host === undefined ? {} : writeHost(host)
     if (hostname === undefined || hostname.header !== undefined)
       return refuse('its host cannot be written as a hostname')
-    if (tls?.clientValidation !== undefined)
-      return refuse(
-        'it asks for client certificates, which are not written yet',
-        'spec.tls.frontend of the Gateway; without it everybody could come in',
-      )
-    const port = listener.port === 0 ? (listener.protocol === 'http' ? 8080 : 8443) : listener.port
+    const rival = this.#model.listeners.find(
+      (each) =>
+        each.address === listener.address &&
+        each.port === listener.port &&
+        each.protocol === 'https' &&
+        JSON.stringify(each.tls?.clientValidation) !== JSON.stringify(tls?.clientValidation),
+    )
+    if (rival !== undefined && listener.protocol === 'https')
+      return refuse(`it asks for other client certificates than ${rival.id}`, 'give one of them another port')
+    const port = listener.port === 0 ? (listener.protocol === 'https' ? 8443 : 8080) : listener.port
     if (listener.port === 0)
       this.#say('write-listener', 'warning', `listener ${id}: port 0 is written as ${port}`, origin)
     if (listener.unmatched?.kind === 'express')
@@ -158,7 +177,17 @@ class Writer {
     if (tls?.ciphers !== undefined)
       this.#say('write-listener', 'warning', `listener ${id}: its ciphers are left out`, origin)
     const base = { name, port, ...(hostname.hostname === undefined ? {} : { hostname: hostname.hostname }) }
-    if (listener.protocol === 'http') return { ...base, protocol: 'HTTP' }
+    switch (listener.protocol) {
+      case 'http':
+        return { ...base, protocol: 'HTTP' }
+      case 'tcp':
+      case 'udp':
+        return { name, port, protocol: listener.protocol.toUpperCase() }
+      case 'tls':
+        if (tls?.mode === 'passthrough') return { ...base, protocol: 'TLS', tls: { mode: 'Passthrough' } }
+        break
+      case 'https':
+    }
     const known = (tls?.certificates ?? []).filter((one) => this.#model.certificates.some((each) => each.id === one))
     if (known.length === 0) return refuse('it has no certificate')
     const certificateRefs = known.map((certificate) => {
@@ -167,7 +196,31 @@ class Writer {
       return { name: secret }
     })
     const options = tls?.minVersion === undefined ? {} : { options: { 'gantry.dev/min-version': tls.minVersion } }
-    return { ...base, protocol: 'HTTPS', tls: { mode: 'Terminate', certificateRefs, ...options } }
+    return {
+      ...base,
+      protocol: listener.protocol.toUpperCase(),
+      tls: { mode: 'Terminate', certificateRefs, ...options },
+    }
+  }
+
+  /** Who clients must be is said of a port of the Gateway; the authorities stand in ConfigMaps. */
+  #frontend(listeners: readonly Listener[], gateway: string, objects: Written[]): Written {
+    const perPort = new Map<number, Written>()
+    for (const { port, tls, protocol } of listeners) {
+      const asked = tls?.clientValidation
+      if (asked === undefined || protocol !== 'https' || perPort.has(port)) continue
+      const name = `${gateway}-clients-${port}`
+      const authorities = this.#model.certificates.filter((each) => asked.ca.includes(each.id))
+      // an empty one is no authority: then nobody comes in
+      const data = { 'ca.crt': authorities.map((each) => each.certificate).join('\n') }
+      objects.push({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data })
+      const validation = {
+        caCertificateRefs: [{ group: '', kind: 'ConfigMap', name }],
+        mode: asked.mode === 'require' ? 'AllowValidOnly' : 'AllowInsecureFallback',
+      }
+      perPort.set(port, { port: port === 0 ? 8443 : port, tls: { validation } })
+    }
+    return perPort.size === 0 ? {} : { tls: { frontend: { default: {}, perPort: [...perPort.values()] } } }
   }
 
   // --- routes --------------------------------------------------------------------------------------------------------
@@ -178,23 +231,28 @@ class Writer {
       const listeners = route.listeners.filter((each) => this.#parents.has(each))
       if (listeners.length === 0) continue
       const hosts = this.#hostsOf(route)
-      const rules = hosts === undefined ? [] : this.#rules(route)
-      if (hosts === undefined || rules.length === 0) continue
+      const rules = this.#rules(route, hosts === undefined ? 'closed' : 'open')
+      if (rules.length === 0) continue
       const label = route.label ?? route.id
       const key = JSON.stringify([label, hosts, listeners])
-      const last = groups.at(-1)
-      if (last?.key === key && last.rules.length + rules.length <= most.rules) last.rules.push(...rules)
-      else groups.push({ key, label, listeners, hosts, rules: [...rules] })
+      for (let at = 0; at < rules.length; at += most.rules) {
+        const some = rules.slice(at, at + most.rules)
+        const last = groups.at(-1)
+        if (last?.key === key && last.rules.length + some.length <= most.rules) last.rules.push(...some)
+        else groups.push({ key, label, listeners, hosts: hosts ?? [], rules: some })
+      }
     }
     return groups
   }
 
+  /** Undefined: one of them cannot be written. */
   #hostsOf(route: Route): readonly WrittenHost[] | undefined {
     const hosts: WrittenHost[] = []
     for (const host of route.hosts ?? []) {
       const written = writeHost(host)
       if (written === undefined) {
-        this.#say('write-host', 'error', `route ${route.id} is left out: its host cannot be written`, route.origin)
+        const message = `route ${route.id}: its host cannot be written; what it matches answers 500 on every host that no other route names`
+        this.#say('write-host', 'error', message, route.origin)
         return undefined
       }
       hosts.push(written)
@@ -202,7 +260,8 @@ class Writer {
     return hosts
   }
 
-  #rules(route: Route): readonly Rule[] {
+  /** What cannot be written whole is written closed: left out, it would hand its requests to a wider route. */
+  #rules(route: Route, way: 'open' | 'closed'): readonly Rule[] {
     const { origin, action } = route
     const [first] = route.policies
     if (action.kind === 'next' && first?.policy === 'allow-options' && route.policies.length === 1) {
@@ -211,32 +270,42 @@ class Writer {
       return []
     }
     const exact = writePath(route.match.path)
-    const prefix = this.#prefixOf(route)
     if (exact === undefined) {
-      this.#say('write-path', 'error', `route ${route.id} is left out: its path cannot be written`, origin)
-      return []
+      const message = `route ${route.id}: its path cannot be written; all that begins with ${beginOf(route.match.path)} answers 500 where no narrower route takes it`
+      this.#say('write-path', 'error', message, origin)
     }
+    if (route.match.content !== undefined || route.match.clientCertificate !== undefined) {
+      const what = route.match.content === undefined ? 'client certificates' : 'content types'
+      const message = `route ${route.id}: there is no equivalent of a match on ${what}; the rest of what it matches answers 500`
+      this.#say('write-match', 'error', message, origin)
+    }
+    const prefix = this.#prefixOf(route)
     const listeners = this.#model.listeners.filter((each) => route.listeners.includes(each.id))
     const place: FilterPlace = { prefix, serviceOf: (id) => this.#services.get(id) }
     const common = listeners[0]?.policies ?? []
-    const { filters, closed } = this.#filters(route, [...common, ...route.policies], place)
+    const { filters, closed: lost } = this.#filters(route, [...common, ...route.policies], place)
+    const { content, clientCertificate } = route.match
+    const closed =
+      lost || way === 'closed' || exact === undefined || content !== undefined || clientCertificate !== undefined
     if (action.kind === 'next' && !closed) {
       this.#say('write-next', 'info', `route ${route.id} hands all requests on to the next one; it is left out`, origin)
       return []
     }
     // what is closed is closed whole, not only the part that could have been changed
     const paths: readonly WrittenPath[] =
-      closed || prefix === undefined ? exact : [{ type: 'PathPrefix', value: prefix }]
+      exact === undefined
+        ? [{ type: 'PathPrefix', value: beginOf(route.match.path) }]
+        : closed || prefix === undefined
+          ? exact
+          : [{ type: 'PathPrefix', value: prefix }]
     const body = closed ? {} : this.#body(route, filters, place)
-    const matches = this.#matches(route, paths)
-    if (matches.length > most.matches) {
-      this.#say('write-path', 'error', `route ${route.id} is left out: it would need ${matches.length} matches`, origin)
-      return []
-    }
+    const { matches, unwritten } = this.#matches(route, paths)
     // a prefix is replaced in a rule with one match only
-    if (JSON.stringify(body).includes('ReplacePrefixMatch'))
-      return matches.map((match) => ({ route, matches: [match], body }))
-    return matches.length === 0 ? [] : [{ route, matches, body }]
+    const each = JSON.stringify(body).includes('ReplacePrefixMatch') ? 1 : most.matches
+    const rules: Rule[] = []
+    for (let at = 0; at < matches.length; at += each) rules.push({ route, matches: matches.slice(at, at + each), body })
+    if (unwritten.length > 0) rules.push({ route, matches: unwritten, body: {} })
+    return rules
   }
 
   /** The prefix that a rule must match for its path to be changed, or that is the same as what the route takes. */
@@ -355,8 +424,13 @@ class Writer {
       const message = `route ${route.id}: no equivalent of timeouts for connecting, the first byte or silence`
       this.#say('write-timeout', 'warning', message, route.origin, { hint })
     }
-    if (persistence !== undefined)
-      this.#say('write-persistence', 'warning', `route ${route.id}: its session persistence is left out`, route.origin)
+    if (persistence?.idleTimeout !== undefined)
+      this.#say(
+        'write-persistence',
+        'warning',
+        `route ${route.id}: its sessions end by absolute time only`,
+        route.origin,
+      )
     const written = {
       ...(request > 0 ? { request: duration(request) } : {}),
       ...(backendRequest > 0 ? { backendRequest: duration(backendRequest) } : {}),
@@ -369,15 +443,16 @@ class Writer {
     return {
       ...(Object.keys(written).length === 0 ? {} : { timeouts: written }),
       ...(again === undefined ? {} : { retry: again }),
+      ...(persistence === undefined ? {} : { sessionPersistence: writePersistence(persistence) }),
     }
   }
 
-  #matches(route: Route, paths: readonly WrittenPath[]): readonly Match[] {
+  /** `unwritten`: what takes the requests of methods that cannot be matched, besides those of every method that nobody names. */
+  #matches(
+    route: Route,
+    paths: readonly WrittenPath[],
+  ): { readonly matches: readonly Match[]; readonly unwritten: readonly Match[] } {
     const { match, origin } = route
-    if (match.content !== undefined || match.clientCertificate !== undefined) {
-      this.#say('write-match', 'error', `route ${route.id} is left out: what it matches on cannot be written`, origin)
-      return []
-    }
     const named = (list: typeof match.headers): readonly Written[] =>
       (list ?? []).map(({ name, value }) => {
         if (value.kind === 'exact') return { name, value: value.value }
@@ -385,24 +460,25 @@ class Writer {
       })
     const headers = named(match.headers)
     const queryParams = named(match.query)
-    const wanted = match.methods?.filter((method) => {
-      if (methods.has(method)) return true
-      this.#say(
-        'write-method',
-        'warning',
-        `route ${route.id}: method ${method} cannot be matched; it is left out`,
-        origin,
+    const wanted = match.methods?.filter((method) => methods.has(method))
+    const others = match.methods?.filter((method) => !methods.has(method)) ?? []
+    if (others.length > 0) {
+      const message = `route ${route.id}: ${others.join(', ')} cannot be matched; requests of its paths with a method that no route names answer 500`
+      this.#say('write-method', 'error', message, origin)
+    }
+    const matchesOf = (list: readonly (string | undefined)[]): readonly Match[] =>
+      list.flatMap((method) =>
+        paths.map((path) => ({
+          path,
+          ...(method === undefined ? {} : { method }),
+          ...(headers.length === 0 ? {} : { headers }),
+          ...(queryParams.length === 0 ? {} : { queryParams }),
+        })),
       )
-      return false
-    })
-    return (wanted ?? [undefined]).flatMap((method) =>
-      paths.map((path) => ({
-        path,
-        ...(method === undefined ? {} : { method }),
-        ...(headers.length === 0 ? {} : { headers }),
-        ...(queryParams.length === 0 ? {} : { queryParams }),
-      })),
-    )
+    return {
+      matches: matchesOf(wanted ?? [undefined]),
+      unwritten: others.length === 0 ? [] : matchesOf([undefined]).slice(0, most.matches),
+    }
   }
 
   // --- objects of routes ---------------------------------------------------------------------------------------------
@@ -464,12 +540,54 @@ class Writer {
     return objects
   }
 
+  /** A connection that finds no route is closed: what cannot be written needs nothing in its place. */
+  #stream(stream: StreamRoute): readonly Written[] {
+    const { id, origin, hosts = [] } = stream
+    const listeners = this.#model.listeners.filter((each) => stream.listeners.includes(each.id))
+    const protocol = listeners[0]?.protocol
+    const refuse = (why: string): readonly [] => {
+      this.#say('write-stream', 'error', `stream ${id} is left out, its connections are closed: ${why}`, origin)
+      return []
+    }
+    if (
+      protocol === undefined ||
+      protocol === 'http' ||
+      protocol === 'https' ||
+      listeners.some((each) => each.protocol !== protocol)
+    )
+      return refuse('it is on no listener for streams of one kind')
+    const parentRefs = listeners.flatMap((each) => this.#parents.get(each.id) ?? [])
+    if (parentRefs.length === 0) return refuse('its listeners cannot be written')
+    const names = hosts.map((host) => writeHost(host))
+    if (names.some((each) => each?.hostname === undefined || each.header !== undefined))
+      return refuse('its host cannot be written as a hostname')
+    // the definition wants one at least
+    if (protocol === 'tls' && names.length === 0) return refuse('a TLSRoute must name its hosts')
+    const backendRefs = stream.backends.map(({ target, weight }) => {
+      const service = target.kind === 'fail' ? undefined : this.#services.get(target.id)
+      return { ...(service ?? { name: 'nowhere', port: 80 }), ...(weight === undefined ? {} : { weight }) }
+    })
+    if (stream.timeouts !== undefined)
+      this.#say('write-timeout', 'warning', `stream ${id}: no equivalent of its timeouts`, origin)
+    return [
+      {
+        apiVersion: api,
+        kind: `${protocol.toUpperCase()}Route`,
+        metadata: { name: this.#streamNames.name(id.split('/').slice(1).join('-')) },
+        spec: {
+          parentRefs,
+          ...(names.length === 0 ? {} : { hostnames: names.map((each) => each?.hostname) }),
+          rules: [{ backendRefs }],
+        },
+      },
+    ]
+  }
+
   #others(): void {
-    const { streams, consumers, credentials, backends } = this.#model
+    const { consumers, credentials, backends } = this.#model
     const paths = this.#model.routes.flatMap((route) => route.policies).find((use) => use.policy === 'proxy-path')
     if (paths !== undefined)
       this.#say('write-slashes', 'info', 'runs of slashes in a path are passed on as they are', paths.origin)
-    for (const { id, origin } of streams) this.#say('write-stream', 'error', `stream ${id} is not written yet`, origin)
     const [consumer] = [...consumers, ...credentials]
     if (consumer !== undefined)
       this.#say('write-consumers', 'warning', 'consumers and credentials have no equivalent', consumer.origin)
@@ -482,6 +600,24 @@ class Writer {
   }
 }
 
+/** The whole segments that every path of a match begins with: `/` where nothing is sure. */
+function beginOf(path: PathMatch | undefined): string {
+  const text =
+    path === undefined
+      ? ''
+      : path.kind === 'regexp'
+        ? (/^\^((?:\\\/|[-A-Za-z0-9/_~])*)/.exec(path.source)?.[1] ?? '')
+        : path.value
+  const plain = text.replaceAll('\\/', '/')
+  // letters of any case are no beginning that could be written
+  const sure =
+    path !== undefined && 'ignoreCase' in path && path.ignoreCase === true
+      ? '/'
+      : plain.slice(0, plain.lastIndexOf('/') + 1)
+  const segments = sure.replace(/\/+$/, '')
+  return segments !== '' && isPlainPath(segments) ? segments : '/'
+}
+
 function weightedOf({ action }: Route): readonly WeightedBackend[] {
   return action.kind === 'forward' ? action.forward.backends : []
 }
@@ -490,6 +626,20 @@ function withHostname(filters: readonly WrittenFilter[], hostname: string): read
   const before = filters.find((filter) => filter.type === 'URLRewrite')
   const urlRewrite = { hostname, ...(before?.['urlRewrite'] as Written | undefined) }
   return [...filters.filter((filter) => filter !== before), { type: 'URLRewrite', urlRewrite }]
+}
+
+function writePersistence({ kind, name, absoluteTimeout, cookiePath }: Persistence): Written {
+  if (kind === 'header') return { type: 'Header', header: { name } }
+  const cookie = {
+    name,
+    ...(cookiePath === undefined ? {} : { path: cookiePath }),
+    lifetimeType: absoluteTimeout === undefined ? 'Session' : 'Permanent',
+  }
+  return {
+    type: 'Cookie',
+    cookie,
+    ...(absoluteTimeout === undefined ? {} : { absoluteTimeout: duration(absoluteTimeout) }),
+  }
 }
 
 /** As the definition allows it: at most five digits a unit. */
