@@ -41,7 +41,8 @@ export async function runController(options: ControllerOptions): Promise<number>
   const material = await controlMaterial(client, options, trouble)
   const election = electFor(process.env, client, trouble)
   const leads = (): boolean => election?.leads() ?? true
-  let wanted: Wanted = { manifests: [], ready: () => 0 }
+  /** Unknown before the cluster was read: to ask for nothing would be to take away what serves. */
+  let wanted: Wanted | undefined
   const publisher = await openPublisher({
     address: '0.0.0.0',
     port: options.port,
@@ -50,7 +51,7 @@ export async function runController(options: ControllerOptions): Promise<number>
     fleetOf: (token) => fleetOfToken(material.secret, token),
     // who led, and cannot say so while the API server is away, is the best there is
     welcome: () => leads() || election?.standing() === 'lost',
-    expected: (fleet) => wanted.ready(fleet),
+    expected: (fleet) => wanted?.ready(fleet) ?? 0,
     events,
   })
   const infrastructure = createInfrastructure({ client, leads, trouble })
@@ -59,7 +60,7 @@ export async function runController(options: ControllerOptions): Promise<number>
     events.emit('info', 'controller/leadership', now ? 'this controller leads' : 'another controller leads, or none')
     if (election.standing() === 'follows') publisher.dismiss()
     if (!now) return
-    void infrastructure.apply(wanted.manifests)
+    if (wanted !== undefined) void infrastructure.apply(wanted.manifests)
     void leadership.begin()
   })
   if (election === undefined) void leadership.begin()
@@ -91,7 +92,7 @@ export async function runController(options: ControllerOptions): Promise<number>
       return translation
     },
   }
-  const target = fleetTarget(publisher, infrastructure, () => wanted.manifests)
+  const target = fleetTarget(publisher, infrastructure, () => wanted?.manifests)
   const place = {
     kind: 'cluster' as const,
     environment: process.env,
@@ -230,7 +231,7 @@ function fleetOfListener(listener: string): string | undefined {
 function fleetTarget(
   publisher: Publisher,
   infrastructure: Infrastructure,
-  wanted: () => readonly Manifest[],
+  wanted: () => readonly Manifest[] | undefined,
 ): Target<ReadonlyMap<string, Model>> {
   const split: Splitter = createSplitter(fleetOfListener)
   return {
@@ -238,7 +239,8 @@ function fleetTarget(
     compile: (plan) => ({ artifact: split(plan.model), diagnostics: [] }),
     apply: async (models): Promise<Applied> => {
       // Pods take seconds to start, and report themselves ready by their own Service: nobody waits for them here
-      void infrastructure.apply(wanted())
+      const manifests = wanted()
+      if (manifests !== undefined) void infrastructure.apply(manifests)
       await publisher.publish(models)
       return { kind: 'applied', diagnostics: [] }
     },

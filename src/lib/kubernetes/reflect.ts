@@ -22,7 +22,7 @@ export interface Observer {
   replace(objects: readonly KubernetesObject[]): void
   set(object: KubernetesObject): void
   remove(object: KubernetesObject): void
-  /** The kind is not there, or not ours to read; it is asked for again from time to time. */
+  /** The kind is not there, or not ours to read; said each time that it was asked for in vain. */
   absent(error: KubernetesError): void
   /** Something failed and will be tried again; what was told so far stands. */
   failed(error: KubernetesError): void
@@ -64,7 +64,6 @@ export async function reflect(
   let version: string | undefined
   let listed = false
   let missingSince: number | undefined
-  let absent: string | undefined
   let forgotten = 0
   const rest = async (longest: number, atLeast = 0): Promise<void> => {
     await sleep(Math.max(pause * (0.5 + Math.random()), atLeast), signal)
@@ -73,7 +72,6 @@ export async function reflect(
   const works = (): void => {
     pause = firstPause
     missingSince = undefined
-    absent = undefined
     observer.current?.()
   }
 
@@ -116,9 +114,7 @@ export async function reflect(
         missingSince ??= Date.now()
         const gone = !listed || (error.status === 404 && Date.now() - missingSince >= goneAfter)
         if (gone) {
-          // said once: an optional kind may be missing for as long as the cluster lives
-          if (absent !== error.message) observer.absent(error)
-          absent = error.message
+          observer.absent(error)
           listed = false
           await rest(absentPause)
           continue

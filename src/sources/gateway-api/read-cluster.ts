@@ -72,6 +72,8 @@ export interface ClusterReaderOptions {
   trouble(message: string): void
 }
 
+/** How long a kind is refused before the world counts as whole without it, milliseconds. */
+const rightsMs = 5_000
 /** So many changes at once are no burst yet. */
 const few = 3
 
@@ -87,6 +89,7 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
   const stores = new Map<KnownKind, Map<string, Kept>>(kinds.map((kind) => [kind, new Map()]))
   const listeners: ((kind: KnownKind, key: string) => void)[] = []
   const settled = new Set<string>()
+  const missing = new Map<KnownKind, { readonly since: number; readonly message: string }>()
   const dirty = new Set<KnownKind>(kinds)
   let place: World['place'] = { kind: 'cluster' }
   let objects: Objects = emptyObjects
@@ -124,6 +127,7 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
             store.delete(key)
             touch(kind)
           }
+          missing.delete(kind)
           for (const raw of list) put(kind, raw)
           if (kind === 'ClusterTrustBundle') setPlace({ trustBundles: true })
           settle(kind)
@@ -134,14 +138,21 @@ export function createClusterReader(options: ClusterReaderOptions): ClusterReade
           touch(kind)
         },
         absent: (error) => {
-          options.trouble(`${clusterKinds[kind].path}: ${error.message}`)
+          // said once: an optional kind may be missing for as long as the cluster lives
+          if (missing.get(kind)?.message !== error.message)
+            options.trouble(`${clusterKinds[kind].path}: ${error.message}`)
+          const since = missing.get(kind)?.since ?? Date.now()
+          missing.set(kind, { since, message: error.message })
           const store = stores.get(kind)!
           if (store.size > 0) {
             store.clear()
             touch(kind)
           }
           if (kind === 'ClusterTrustBundle') setPlace({ trustBundles: false })
-          settle(kind)
+          // every release has them: without them there is nothing to serve, and what serves must not be taken away for that
+          if (kind === 'Gateway' || kind === 'GatewayClass' || kind === 'HTTPRoute') return
+          // a server that starts may not have read our rights yet
+          if (error.status === 404 || Date.now() - since >= rightsMs) settle(kind)
         },
         failed: (error) => options.trouble(`${clusterKinds[kind].path}: ${error.message}`),
       },
