@@ -49,6 +49,7 @@ export function consumersDoor(settings: Settings, folder: string, events: Events
           // the store outlives consumers that are made anew for other models
           store: Object.assign(Object.create(store) as Store, { close: () => Promise.resolve() }),
           models: (configuration?.models ?? defaultModels) as unknown as ModelFiles,
+          modelsOf: configuration?.models === undefined ? 'ours' : 'users',
           ...(wish.namespace === undefined ? {} : { namespace: wish.namespace }),
           ...(wish.crypto === undefined ? {} : { crypto: wish.crypto }),
         })
@@ -60,7 +61,6 @@ export function consumersDoor(settings: Settings, folder: string, events: Events
         const diagnostic: Diagnostic = {
           code: 'runtime/store',
           severity: 'error',
-          modelsOf: configuration?.models === undefined ? 'ours' : 'users',
           message: `the store of consumers cannot be opened: ${error instanceof Error ? error.message : String(error)}`,
           hint: 'GANTRY_DATA says where the embedded store lives, db.redis where Redis is',
           origin: { source: 'gantry', object: 'store' },
