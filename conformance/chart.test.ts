@@ -146,7 +146,7 @@ describe.runIf(runsFor('the Helm chart in a cluster', whyNoHelm() ?? whyNoApiSer
           (answer) => answer.trim(),
           () => 'no',
         )
-      expect(await may('update', 'gateways.gateway.networking.k8s.io/status', '-A')).toBe('yes')
+      expect(await may('update', 'gateways.gateway.networking.k8s.io', '--subresource=status', '-A')).toBe('yes')
       expect(await may('create', 'deployments.apps', '-n', 'shop')).toBe('yes')
       expect(await may('update', 'leases.coordination.k8s.io', '-n', 'gantry-system')).toBe('yes')
       expect(await may('update', 'leases.coordination.k8s.io', '-n', 'kube-system')).toBe('no')

