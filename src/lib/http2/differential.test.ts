@@ -1,0 +1,230 @@
+/** Sessions with node:http2 as their client: what one side has said, the other has heard. */
+import fc from 'fast-check'
+import http2, { type ClientHttp2Session, type IncomingHttpHeaders } from 'node:http2'
+import net, { type AddressInfo, type Socket } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ERROR } from './frames.ts'
+import type { HeaderList } from './list.ts'
+import { Session, type SessionUser, type Transport } from './session.ts'
+import type { Stream } from './stream.ts'
+import { Heard } from './testing.ts'
+
+interface Case {
+  readonly method: string
+  readonly path: string
+  readonly fields: readonly (readonly [name: string, value: string])[]
+  readonly body: number
+  readonly trailers: boolean
+  readonly status: number
+  readonly answerFields: readonly (readonly [name: string, value: string])[]
+  readonly pieces: readonly number[]
+  readonly how: 'whole' | 'trailers' | 'broken'
+}
+
+const cases = new Map<string, Case>()
+const heard = new Map<string, Heard>()
+const refused: string[] = []
+
+/** A session on a socket; writes go out piece by piece so that nothing depends on where they are cut. */
+class Server implements SessionUser, Transport {
+  readonly session: Session
+  readonly #socket: Socket
+
+  constructor(socket: Socket) {
+    this.#socket = socket
+    this.session = new Session(this, this, { headBytes: 65_536 })
+    socket.on('data', (piece: Buffer) => {
+      const cut = piece.length >> 1
+      this.session.receive(piece, 0, cut)
+      this.session.receive(piece, cut, piece.length)
+    })
+    socket.on('drain', () => this.session.drained())
+    socket.on('error', () => undefined)
+    socket.on('close', () => this.session.gone())
+  }
+
+  onRequest(stream: Stream, list: HeaderList): void {
+    const key = /x-case: (\d+)/.exec(list.lines)![1]!
+    const found = new Heard(stream, list)
+    heard.set(key, found)
+    const onEndOfBody = found.onEndOfBody.bind(found)
+    found.onEndOfBody = (trailers) => {
+      onEndOfBody(trailers)
+      answer(stream, cases.get(key)!)
+    }
+    if (stream.remoteEnded) answer(stream, cases.get(key)!)
+  }
+
+  write(text: string): boolean {
+    return this.#socket.destroyed || this.#socket.write(text, 'latin1')
+  }
+
+  writePieces(pieces: readonly (string | Buffer)[]): boolean {
+    let more = true
+    for (const piece of pieces) more = this.write(typeof piece === 'string' ? piece : piece.toString('latin1'))
+    return more
+  }
+
+  keep(piece: Buffer): Buffer {
+    return Buffer.from(piece)
+  }
+
+  schedule(): void {
+    setImmediate(() => this.session.flush())
+  }
+
+  onRefused(reason: string): void {
+    refused.push(reason)
+  }
+
+  onEnd(): void {
+    setImmediate(() => {
+      this.session.flush()
+      this.#socket.end()
+    })
+  }
+
+  onLeft(): void {
+    return undefined
+  }
+
+  onFarewell(): void {
+    return undefined
+  }
+}
+
+function answer(stream: Stream, { status, answerFields, pieces, how }: Case): void {
+  const lines = answerFields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  if (pieces.length === 0 && how === 'whole') {
+    stream.respondWhole(status, lines)
+    return
+  }
+  stream.respond(status, lines)
+  for (const [at, size] of pieces.entries()) {
+    // one kind as text, the other as bytes in memory that is used again
+    if (at % 2 === 0) stream.send('t'.repeat(size))
+    else {
+      const lent = Buffer.alloc(size, 't')
+      stream.send(lent)
+      lent.fill('!')
+    }
+  }
+  if (how === 'broken') stream.abort(ERROR.internal)
+  else stream.end('', how === 'trailers' ? 'X-Sum: 42\r\n' : undefined)
+}
+
+let port = 0
+const sockets = new Set<Socket>()
+const server = net.createServer((socket) => {
+  sockets.add(socket)
+  new Server(socket)
+})
+beforeAll(async () => {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  port = (server.address() as AddressInfo).port
+})
+afterAll(() => {
+  for (const socket of sockets) socket.destroy()
+  server.close()
+})
+
+interface Answer {
+  readonly headers: IncomingHttpHeaders
+  readonly trailers: IncomingHttpHeaders | undefined
+  readonly body: string
+  readonly code: number
+}
+
+function ask(client: ClientHttp2Session, key: string, { method, path, fields, body, trailers }: Case): Promise<Answer> {
+  return new Promise((resolve) => {
+    const stream = client.request(
+      { ':method': method, ':path': path, 'x-case': key, ...Object.fromEntries(fields) },
+      { endStream: body < 0, waitForTrailers: trailers && body >= 0 },
+    )
+    let headers: IncomingHttpHeaders = {}
+    let last: IncomingHttpHeaders | undefined
+    const pieces: Buffer[] = []
+    stream.on('response', (given) => (headers = given))
+    stream.on('trailers', (given) => (last = given))
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'x-last': key }))
+    stream.on('data', (piece: Buffer) => pieces.push(piece))
+    stream.on('error', () => undefined)
+    stream.on('close', () =>
+      resolve({ headers, trailers: last, body: Buffer.concat(pieces).toString('latin1'), code: stream.rstCode ?? 0 }),
+    )
+    if (body >= 0) stream.end(Buffer.alloc(body, 'r'))
+  })
+}
+
+const value = fc
+  .string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)), maxLength: 200 })
+  .map((text) => text.trim())
+const fieldList = fc
+  .uniqueArray(fc.tuple(fc.stringMatching(/^x-[a-z0-9_]{1,12}$/), value), { maxLength: 10, selector: ([name]) => name })
+  .map((list) => list.filter(([name]) => name !== 'x-case' && name !== 'x-last' && name !== 'x-sum'))
+const size = fc.oneof(fc.nat(100), fc.nat(20_000), fc.constantFrom(0, 16_384, 65_535, 65_536, 200_000))
+const anyCase: fc.Arbitrary<Case> = fc.record({
+  method: fc.constantFrom('GET', 'POST', 'PUT', 'PURGE'),
+  path: fc.stringMatching(/^\/[a-z0-9?&=%._-]{0,80}$/),
+  fields: fieldList,
+  body: fc.oneof(fc.constant(-1), size),
+  trailers: fc.boolean(),
+  status: fc.constantFrom(200, 201, 404, 418, 503),
+  answerFields: fieldList,
+  pieces: fc.array(size, { maxLength: 4 }),
+  how: fc.constantFrom('whole' as const, 'whole' as const, 'trailers' as const, 'broken' as const),
+})
+
+let next = 0
+
+async function check(client: ClientHttp2Session, one: Case): Promise<void> {
+  const key = String(next++)
+  cases.set(key, one)
+  const got = await ask(client, key, one)
+  const request = heard.get(key)!
+  cases.delete(key)
+  heard.delete(key)
+  const [first, ...lines] = request.head.trimEnd().split('\n')
+  expect(first).toBe(`${one.method} http://127.0.0.1:${port}${one.path}`)
+  expect(lines.map((line) => line.trimEnd())).toEqual([
+    `x-case: ${key}`,
+    ...one.fields.map(([name, text]) => `${name}: ${text}`.trimEnd()),
+  ])
+  expect(request.body.length).toBe(Math.max(0, one.body))
+  expect(request.trailers).toBe(one.body >= 0 && one.trailers ? `x-last: ${key}\r\n` : undefined)
+  if (one.how === 'broken') {
+    expect(got.code).toBe(ERROR.internal)
+    return
+  }
+  expect(got.code).toBe(0)
+  expect(got.headers[':status']).toBe(one.status)
+  for (const [name, text] of one.answerFields) expect(got.headers[name]).toBe(text)
+  expect(got.body.length).toBe(one.pieces.reduce((sum, piece) => sum + piece, 0))
+  expect(got.body).toMatch(/^t*$/)
+  expect(got.trailers?.['x-sum']).toBe(one.how === 'trailers' ? '42' : undefined)
+}
+
+test('whatever is asked and answered, many at a time', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(anyCase, { minLength: 1, maxLength: 16 }),
+      fc.constantFrom(undefined, 0, 1000, 1_000_000),
+      fc.constantFrom(0, 100, 4096, 65_536),
+      async (all, initialWindowSize, headerTableSize) => {
+        const client = http2.connect(`http://127.0.0.1:${port}`, {
+          settings: { headerTableSize, ...(initialWindowSize ? { initialWindowSize } : {}) },
+        })
+        client.on('error', () => undefined)
+        try {
+          await Promise.all(all.map((one) => check(client, one)))
+          // and again, with tables that know all of it
+          await Promise.all(all.map((one) => check(client, one)))
+        } finally {
+          client.destroy()
+        }
+      },
+    ),
+    { numRuns: 15 },
+  )
+  expect(refused).toEqual([])
+}, 60_000)
