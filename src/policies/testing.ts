@@ -53,6 +53,8 @@ export interface BenchOptions {
 }
 
 const origin = { source: 'test' }
+/** Made once for a file of tests: it is the dearest part of a bench. */
+let expressions: ReturnType<typeof createExpressions> | undefined
 
 export async function bench(options: BenchOptions): Promise<Bench> {
   const seen: Seen[] = []
@@ -64,7 +66,7 @@ export async function bench(options: BenchOptions): Promise<Bench> {
   const given: ServeOptions = {
     policies,
     conditions: compileCondition,
-    services: { expressions: await createExpressions(), identities: people, ...options.services },
+    services: { expressions: await (expressions ??= createExpressions()), identities: people, ...options.services },
   }
   const served = await serve(
     {
@@ -226,4 +228,16 @@ function send(port: number, call: Call): Promise<Omit<Answer, 'seen'>> {
     request.on('error', reject)
     request.end(call.body)
   })
+}
+
+/** The answers to these calls, one after the other, from a bench that is gone afterwards. */
+export async function answers(options: BenchOptions, calls: readonly Call[]): Promise<readonly Answer[]> {
+  const server = await bench(options)
+  try {
+    const given: Answer[] = []
+    for (const call of calls) given.push(await server.call(call))
+    return given
+  } finally {
+    await server.stop()
+  }
 }

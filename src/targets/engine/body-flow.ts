@@ -4,7 +4,7 @@
  */
 import { Readable } from 'node:stream'
 import type { Fields } from '../../lib/http1/fields.ts'
-import { BodyTooLarge, type Body } from '../../policies/policy.ts'
+import { BodyTooLarge, Refusal, type Body } from '../../policies/policy.ts'
 import { Wire } from './wire.ts'
 
 /** Where a body comes from. */
@@ -230,7 +230,12 @@ export class BodyFlow implements Body {
     const sink = this.#teed(given)
     this.#sink = sink
     if (this.#fixed !== undefined) {
-      this.#settleFixed()
+      try {
+        this.#settleFixed()
+      } catch (error) {
+        this.#refused(error)
+        return
+      }
       const fixed = this.#fixed
       if (this.#record !== undefined) this.#remember(fixed)
       if (fixed.length > 0) sink.write(fixed)
@@ -386,17 +391,39 @@ export class BodyFlow implements Body {
   }
 
   #deliver(piece: Buffer): void {
-    const out = this.#transformers === undefined ? piece : this.#transformed(piece, 0)
+    let out: Buffer | undefined
+    try {
+      out = this.#transformers === undefined ? piece : this.#transformed(piece, 0)
+    } catch (error) {
+      this.#refused(error)
+      return
+    }
     if (out !== undefined && out.length > 0 && this.#sink?.write(out) === false) this.#pauseSource()
+  }
+
+  /** A transformer will not have it: what has gone out is no whole body, and the rest is nobody's. */
+  #refused(error: unknown): void {
+    const sink = this.#sink
+    this.#sink = undefined
+    this.#transformers = undefined
+    this.#record = undefined
+    this.#drop()
+    const why = error instanceof Error ? error.message : String(error)
+    sink?.fail(error instanceof Refusal ? error : new Refusal(500, why))
   }
 
   #deliverEnd(sink: BodySink): void {
     const transformers = this.#transformers
     if (transformers !== undefined) {
-      for (let index = 0; index < transformers.length; index++) {
-        const last = transformers[index]!.end?.()
-        const out = last === undefined ? undefined : this.#transformed(last, index + 1)
-        if (out !== undefined && out.length > 0) sink.write(out)
+      try {
+        for (let index = 0; index < transformers.length; index++) {
+          const last = transformers[index]!.end?.()
+          const out = last === undefined ? undefined : this.#transformed(last, index + 1)
+          if (out !== undefined && out.length > 0) sink.write(out)
+        }
+      } catch (error) {
+        this.#refused(error)
+        return
       }
     }
     sink.end(this.#trailers)
@@ -415,7 +442,14 @@ export class BodyFlow implements Body {
     stream.on('data', (piece: Buffer | string) => {
       if (this.#sink !== sink) return
       const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece
-      const out = this.#transformers === undefined ? bytes : this.#transformed(bytes, 0)
+      let out: Buffer | undefined
+      try {
+        out = this.#transformers === undefined ? bytes : this.#transformed(bytes, 0)
+      } catch (error) {
+        stream.destroy()
+        this.#refused(error)
+        return
+      }
       if (out !== undefined && out.length > 0 && !sink.write(out)) stream.pause()
     })
     stream.on('end', () => {

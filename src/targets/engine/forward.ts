@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import { Fields, HOP, TAG } from '../../lib/http1/fields.ts'
 import type { ResponseHead } from '../../lib/http1/head.ts'
 import type { Forward, ForwardProxy } from '../../model/model.ts'
+import type { Refusal } from '../../policies/policy.ts'
 import type { CompiledStep } from './compile.ts'
 import { STAGE, type EngineExchange, type Outbound } from './exchange.ts'
 import { isGrpcExchange } from './http2/grpc.ts'
@@ -273,6 +274,16 @@ function again(exchange: EngineExchange, base: number): void {
   setTimeout(() => {
     if (exchange.stage === STAGE.forwarding) attempt(exchange, false)
   }, wait)
+}
+
+/** A policy has refused the body while it was on its way to the backend. The connection to it is gone. */
+export function refuseBody(exchange: EngineExchange, refusal: Refusal): void {
+  exchange.failure = `body: ${refusal.message}`
+  // whoever sends the body may stand above us on the stack
+  queueMicrotask(() => {
+    if (exchange.stage === STAGE.answering) exchange.inbound.abort()
+    else if (exchange.stage === STAGE.forwarding) plainAnswer(exchange, refusal.status, undefined, undefined)
+  })
 }
 
 /** The route cannot be served as it stands. */

@@ -3,11 +3,12 @@ import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
 import { TAG, type Fields } from '../../lib/http1/fields.ts'
 import { readResponseHead, type Refusal, type ResponseHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
+import { Refusal as BodyRefusal } from '../../policies/policy.ts'
 import type { BodySink } from './body-flow.ts'
 import { clock } from './clock.ts'
 import { dialSecurely, dialsPlainly, placeOf } from './dial.ts'
 import type { EngineExchange, Outbound, TunnelEnd } from './exchange.ts'
-import { answered, failedUpstream, INTERIM_MOST, type UpstreamFailure } from './forward.ts'
+import { answered, failedUpstream, INTERIM_MOST, refuseBody, type UpstreamFailure } from './forward.ts'
 import type { EndpointPool } from './pool.ts'
 import { Deadline } from './wheel.ts'
 import { Wire, type WireUser } from './wire.ts'
@@ -136,11 +137,14 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     if (!this.#joining) this.#flush()
   }
 
-  /** The client's body broke off: the backend must not take it for whole. */
-  fail(): void {
-    if (this.#exchange === undefined) return
+  /** The client's body broke off, or a policy refused it: the backend must not take it for whole. */
+  fail(error?: Error): void {
+    const exchange = this.#exchange
+    if (exchange === undefined) return
+    this.#out = ''
     this.#detach()
     this.destroy()
+    if (error instanceof BodyRefusal) refuseBody(exchange, error)
   }
 
   #flush(): void {

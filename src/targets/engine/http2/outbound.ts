@@ -2,9 +2,10 @@
 import { constants, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import { TAG, type Fields } from '../../../lib/http1/fields.ts'
 import { Refusal } from '../../../lib/http1/head.ts'
+import { Refusal as BodyRefusal } from '../../../policies/policy.ts'
 import type { BodySink } from '../body-flow.ts'
 import type { EngineExchange, Outbound } from '../exchange.ts'
-import { answered, failedUpstream, INTERIM_MOST, type UpstreamFailure } from '../forward.ts'
+import { answered, failedUpstream, INTERIM_MOST, type UpstreamFailure, refuseBody } from '../forward.ts'
 import type { EndpointPool } from '../pool.ts'
 import { Deadline } from '../wheel.ts'
 import { Wire } from '../wire.ts'
@@ -83,8 +84,10 @@ export class BackendStream extends Deadline implements Outbound, BodySink {
   }
 
   /** The client's body broke off: the backend must not take it for whole. */
-  fail(): void {
+  fail(error?: Error): void {
+    const exchange = this.#exchange
     this.cancel()
+    if (exchange !== undefined && error instanceof BodyRefusal) refuseBody(exchange, error)
   }
 
   onWantTrailers(): void {
