@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { decodeMessage, encodeMessage, type ProtoField, type ProtoMessage } from '../../lib/protobuf/protobuf.ts'
 import type { Backend } from '../../model/model.ts'
+import { Secret } from '../../model/secret.ts'
 import { type Bench, bench } from '../testing.ts'
 
 const origin = { source: 'test' }
@@ -171,6 +172,23 @@ describe('over HTTP', () => {
     const { seen } = await server.call({ path: '/a', headers: { Host: 'shop.example' } })
     expect(seen?.headers['x-user']).toBe('jane')
     expect(asked[0]).toMatchObject({ path: '/a', headers: { ':authority': 'shop.example' } })
+  })
+
+  test('through a proxy where the backend is behind one', async () => {
+    const { port, asked } = await service(() => ({}))
+    const via = { protocol: 'http', host: '127.0.0.1', port, authorization: new Secret('Basic YTpi') } as const
+    const server = await bench({
+      uses: [{ policy: 'external-auth', config: { backend: 'judge', speech: { protocol: 'http' } } }],
+      more: {
+        backends: [{ id: 'judge', protocol: 'http1', via, origin }],
+        endpoints: [{ backend: 'judge', addresses: [{ host: 'judge.example', port: 8080 }] }],
+      },
+    })
+    open.push(() => server.stop())
+    expect(await server.call({ path: '/a' })).toMatchObject({ status: 200 })
+    expect(asked).toMatchObject([
+      { path: 'http://judge.example:8080/a', headers: { 'proxy-authorization': 'Basic YTpi' } },
+    ])
   })
 
   test.each(['/a/../b', '//', 'a', '/a?b', '/./a'])('refuses the prefix %s', async (prefix) => {

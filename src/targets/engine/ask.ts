@@ -100,8 +100,15 @@ class EndpointAgent extends http.Agent {
 function askOverHttp1(endpoint: EndpointPool, request: AskRequest, signal: AbortSignal): Promise<AskReply> {
   let agent = agents.get(endpoint)
   if (agent === undefined) agents.set(endpoint, (agent = new EndpointAgent(endpoint)))
-  const { method, path, body } = request
+  const { method, body } = request
+  const { via, security } = endpoint.backend
   const headers = request.headers.flat()
+  let { path } = request
+  if (via !== undefined && security === undefined) {
+    // a proxy in clear is told the whole address (RFC 9112 3.2.2)
+    path = `http://${endpoint.address}${path}`
+    if (via.authorization !== undefined) headers.push('Proxy-Authorization', via.authorization.reveal())
+  }
   return new Promise((resolve, reject) => {
     const outgoing = http.request({ agent, method, path, headers, setHost: false, signal })
     outgoing.on('error', reject)
