@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { runsFor } from '../../conformance/loud.ts'
 import { printConfiguration } from '../lib/nginx/print.ts'
 import { emptyModel } from '../model/model.ts'
 import { createTestServices } from '../targets/engine/testing.ts'
@@ -28,7 +29,8 @@ function inNginx(name: string, config: unknown): NginxPiece | Unsupported {
 
 const nginx = '/usr/sbin/nginx'
 
-test.skipIf(!existsSync(nginx)).each<[string, unknown]>([
+const why = existsSync(nginx) ? undefined : `there is no ${nginx}`
+test.runIf(runsFor('that nginx reads what policies write', why)).each<[string, unknown]>([
   ['strip-identity', {}],
   ['shared-key', { header: 'X-Routing-Api-Key', key: 'c3VwZXI="; } evil' }],
   [

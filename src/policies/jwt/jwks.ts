@@ -1,7 +1,7 @@
 /** The address of a key set (RFC 7517) → its keys, fetched when first needed and kept. */
-import { request } from 'undici'
 import type { CompileContext } from '../policy.ts'
 import { StoreUnavailable } from '../services.ts'
+import { fetchJson } from '../shared/fetch-json.ts'
 import type { Config } from './policy.ts'
 import { compileJwk, type VerificationKey } from './keys.ts'
 
@@ -16,8 +16,6 @@ export interface KeySet {
    */
   refresh(): Promise<readonly VerificationKey[]>
 }
-
-const longestSet = 1_048_576
 
 export function keySet(remote: Remote, context: CompileContext): KeySet {
   const now = (): number => context.services.now()
@@ -58,22 +56,8 @@ export function keySet(remote: Remote, context: CompileContext): KeySet {
   }
 }
 
-async function fetchSet(remote: Remote): Promise<readonly VerificationKey[]> {
-  const answer = await request(remote.url, {
-    headers: { accept: 'application/jwk-set+json, application/json' },
-    headersTimeout: remote.timeout,
-    bodyTimeout: remote.timeout,
-    signal: AbortSignal.timeout(remote.timeout * 2),
-  })
-  const chunks: Buffer[] = []
-  let length = 0
-  for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-    length += chunk.length
-    if (length > longestSet) throw new Error('it is too long')
-    chunks.push(chunk)
-  }
-  if (answer.statusCode !== 200) throw new Error(`it answers ${answer.statusCode}`)
-  const set: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
+async function fetchSet({ url, timeout }: Remote): Promise<readonly VerificationKey[]> {
+  const set = await fetchJson(url, { headers: { accept: 'application/jwk-set+json, application/json' }, timeout })
   const members: unknown = typeof set === 'object' && set !== null && 'keys' in set ? set.keys : undefined
   if (!Array.isArray(members)) throw new Error('it holds no "keys"')
   return members.flatMap(readable)

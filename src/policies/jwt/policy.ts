@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { type CompileContext, type Exchange, type Outcome, type Policy, unsupported } from '../policy.ts'
 import type { ConsumerRecord, Soon } from '../services.ts'
+import { algorithms } from '../shared/algorithms.ts'
 import { authenticate, consumerOf, scopesOf, type Verdict } from '../shared/authenticate.ts'
 import { schemeValue } from '../shared/bearer.ts'
 import { cookieValue } from '../shared/cookie.ts'
@@ -14,21 +15,7 @@ import { type KeySet, keySet } from './jwks.ts'
 import { compileKey, type VerificationKey } from './keys.ts'
 import { type Claims, keyFits, parseToken, type ParsedToken, signatureHolds } from './verify.ts'
 
-const algorithm = z.enum([
-  'HS256',
-  'HS384',
-  'HS512',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-  'EdDSA',
-])
+const algorithm = z.enum([...algorithms, 'EdDSA'])
 
 const oneOrMore = z.union([
   z

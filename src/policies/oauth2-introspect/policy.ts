@@ -1,11 +1,11 @@
 /** `oauth2-introspect`: a bearer token → what its issuer says about it (RFC 7662), or 401. */
 import { createHash } from 'node:crypto'
-import { request } from 'undici'
 import { z } from 'zod'
 import { type CompileContext, type Policy, unsupported } from '../policy.ts'
 import type { Soon } from '../services.ts'
 import { authenticate, consumerOf, scopesOf } from '../shared/authenticate.ts'
 import { bearerFinder } from '../shared/bearer.ts'
+import { fetchJson } from '../shared/fetch-json.ts'
 import { authentication, bearerPlaces, milliseconds, secret } from '../shared/schema.ts'
 import { whenKnown } from '../shared/soon.ts'
 
@@ -76,12 +76,10 @@ function cached(config: Config, context: CompileContext): (token: string) => Soo
   }
 }
 
-const longestAnswer = 1_048_576
-
 /** undefined for a token that is not active, and for an issuer that cannot be asked: both are a refusal. */
 async function introspection(config: Config, token: string, context: CompileContext): Promise<Facts | undefined> {
   try {
-    const answer = await request(config.endpoint, {
+    const facts = await fetchJson(config.endpoint, {
       method: 'POST',
       headers: {
         'content-type': 'application/x-www-form-urlencoded',
@@ -89,19 +87,8 @@ async function introspection(config: Config, token: string, context: CompileCont
         ...(config.authorization === undefined ? {} : { authorization: config.authorization.reveal() }),
       },
       body: new URLSearchParams({ token, token_type_hint: 'access_token' }).toString(),
-      headersTimeout: config.timeout,
-      bodyTimeout: config.timeout,
-      signal: AbortSignal.timeout(config.timeout * 2),
+      timeout: config.timeout,
     })
-    const chunks: Buffer[] = []
-    let length = 0
-    for await (const chunk of answer.body as AsyncIterable<Buffer>) {
-      length += chunk.length
-      if (length > longestAnswer) throw new Error('its answer is too long')
-      chunks.push(chunk)
-    }
-    if (answer.statusCode !== 200) throw new Error(`it answered ${answer.statusCode}`)
-    const facts: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
     const isActive = typeof facts === 'object' && facts !== null && 'active' in facts && facts.active === true
     return isActive ? (facts as Facts) : undefined
   } catch (error) {

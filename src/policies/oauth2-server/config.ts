@@ -1,26 +1,12 @@
 /** The configuration of the authorization server: the sections of Express Gateway's system configuration, as they are. */
 import { z } from 'zod'
 import { Secret } from '../../model/secret.ts'
+import { algorithms } from '../shared/algorithms.ts'
 import { secret } from '../shared/schema.ts'
 
 const signingSecret = secret.refine((given) => given.reveal() !== '', 'is empty')
 
 const lifetime = (fallback: number) => z.looseObject({ timeToExpiry: z.number().positive().default(fallback) })
-
-export const algorithms = [
-  'HS256',
-  'HS384',
-  'HS512',
-  'RS256',
-  'RS384',
-  'RS512',
-  'PS256',
-  'PS384',
-  'PS512',
-  'ES256',
-  'ES384',
-  'ES512',
-] as const
 
 /** Sections are open, as they are in the original. Times in milliseconds. */
 export const config = z.strictObject({

@@ -1,6 +1,6 @@
 /** Claims and a key → a signed JWT (RFC 7519, RFC 7515 compact form). */
 import { constants, createHmac, createPrivateKey, sign as signBytes } from 'node:crypto'
-import type { algorithms } from './config.ts'
+import type { algorithms } from '../shared/algorithms.ts'
 
 export type Algorithm = (typeof algorithms)[number]
 
