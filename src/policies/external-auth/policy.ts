@@ -7,7 +7,7 @@ import { checkPath, type HeaderChange, readVerdict, type Verdict, writeCheck } f
 
 const names = z.array(headerName.transform((name) => name.toLowerCase()))
 
-export const config = z.strictObject({
+const config = z.strictObject({
   /** Id of the backend that is asked. */
   backend: z.string().min(1),
   speech: z.discriminatedUnion('protocol', [
@@ -33,7 +33,7 @@ export const config = z.strictObject({
   /** Until the whole answer is there; a request that nobody has allowed by then gets 503. */
   timeout: milliseconds.min(1).default(10_000),
 })
-export type Config = z.infer<typeof config>
+type Config = z.infer<typeof config>
 
 export const externalAuth: Policy<Config> = {
   name: 'external-auth',
