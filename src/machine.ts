@@ -57,7 +57,8 @@ export interface EngineMachine {
 export async function startMachine(options: MachineOptions, parts: MachineParts): Promise<EngineMachine> {
   const { settings, folder, events, metrics } = options
   const shared = settings.workers > 1 ? mkdtempSync(join(tmpdir(), 'gantry-memory-')) : undefined
-  const core = await createCore({ ...options, shared }, parts)
+  let populateAgain: (() => Promise<unknown>) | undefined
+  const core = await createCore({ ...options, shared, emptied: () => void populateAgain?.() }, parts)
   const { engine, door, plugins, services } = core
   const kargo = createKargo({ events, metrics })
   const workers =
@@ -91,7 +92,11 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
       configuration = wishes.find((wish) => wish.expressGateway !== undefined)?.expressGateway
       const diagnostics = await core.grant(wishes)
       const wished = wishes.flatMap((wish) => wish.plugins ?? [])
-      const builtIn = await kargo.load(wished, configuration?.folder ?? folder, door.consumers)
+      const load = () => kargo.load(wished, configuration?.folder ?? folder, door.consumers)
+      const builtIn = await load()
+      populateAgain = async () => {
+        for (const diagnostic of (await load()).diagnostics) events.diagnostic(diagnostic)
+      }
       return [...diagnostics, ...builtIn.diagnostics, ...((await workers?.grant(wishes)) ?? [])]
     },
     addresses: () =>
@@ -175,6 +180,8 @@ export function serveWorker(parts: MachineParts): Promise<void> {
 interface CoreOptions extends Omit<MachineOptions, 'settled'> {
   /** Stands for memory where several processes serve. */
   readonly shared: string | undefined
+  /** The store has come back without what was in it. */
+  emptied?(): void
   /** Exact across processes; absent: those of the store. */
   readonly counters?: Counters
 }
@@ -184,7 +191,7 @@ async function createCore(options: CoreOptions, parts: MachineParts) {
   const { settings, folder, events, metrics } = options
   const expressions = await parts.createExpressions()
   const services = createLiveServices({ expressions, events, metrics, folder })
-  const door = consumersDoor(settings, folder, events, options.shared)
+  const door = consumersDoor(settings, folder, events, { shared: options.shared, emptied: options.emptied })
   const plugins = createPlugins({ events, metrics, expressions, services: () => pluginServices(door.consumers) })
   services.replace({ plugins })
   const access = accessLog(settings.log.access)

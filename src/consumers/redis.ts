@@ -127,6 +127,9 @@ export function redisStore({ redis, deadlineMs = 1000, remembered = 20_000, watc
       if (keys.length === 0) return true
       const done = await ask(() => client.eval(writeScript, keys.length, ...keys, job))
       forget(keys)
+      heldSomething ||= changes.some(
+        ({ kind, key }) => kind.startsWith('set') && watched.some((prefix) => key.startsWith(prefix)),
+      )
       if (typeof done === 'string') throw new TypeError(done)
       return done === 1
     },

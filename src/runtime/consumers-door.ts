@@ -19,8 +19,16 @@ export interface ConsumersDoor {
   close(): Promise<void>
 }
 
-/** `shared`: the folder that stands for memory where several processes serve. */
-export function consumersDoor(settings: Settings, folder: string, events: Events, shared?: string): ConsumersDoor {
+/**
+ * `shared`: the folder that stands for memory where several processes serve. `emptied`: the store was lost, and has come back
+ * without what was in it.
+ */
+export function consumersDoor(
+  settings: Settings,
+  folder: string,
+  events: Events,
+  { shared, emptied }: { readonly shared?: string | undefined; readonly emptied?: (() => void) | undefined } = {},
+): ConsumersDoor {
   let consumers: Consumers | undefined
   let consumersFor: unknown
   let store: Store | undefined
@@ -41,7 +49,10 @@ export function consumersDoor(settings: Settings, folder: string, events: Events
         if (moved) {
           const choice = wish.kind === 'memory' && shared !== undefined ? { ...wish, kind: 'embedded' as const } : wish
           store = await openStore(choice, { path: pathOf(wish), base: folder })
-          store.onState((state) => events.emit(state === 'back' ? 'info' : 'error', `store/${state}`, STATES[state]))
+          store.onState((state) => {
+            events.emit(state === 'back' ? 'info' : 'error', `store/${state}`, STATES[state])
+            if (state === 'empty') emptied?.()
+          })
           storeFor = wantedStore
         }
         if (store === undefined) return []
