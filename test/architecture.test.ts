@@ -97,6 +97,28 @@ function cycles(files: Files): readonly string[] {
   return found
 }
 
+/** What a file loads before its first line runs, and what that loads; types and what is loaded when it is needed aside. */
+function loadedBy(start: string, files: Files): ReadonlySet<string> {
+  const found = new Set<string>()
+  const visit = (file: string): void => {
+    if (found.has(file)) return
+    found.add(file)
+    const text = (files[file] ?? '')
+      .replace(/\b(?:import|export)\s+type\b[^'"]*['"][^'"]+['"]/g, '')
+      .replace(/\bimport\s*\(\s*['"][^'"]+['"]\s*\)/g, '')
+    for (const { to } of importsOf({ [file]: text })) visit(to)
+  }
+  visit(start)
+  return found
+}
+
+/** What a data plane has no use for: many of them start at the same time. */
+function tooMuchToServe(files: Files): readonly string[] {
+  return [...loadedBy('src/serving.ts', files)].filter((file) =>
+    /^src\/(sources|admin\/express-gateway|cli\/eg)\//.test(file),
+  )
+}
+
 function firstLines(files: Files): readonly string[] {
   return Object.entries(files).flatMap(([file, text]) => {
     const lines = text.split('\n')
@@ -128,6 +150,10 @@ describe('src', () => {
   test('is read', () => expect(Object.keys(files).length).toBeGreaterThan(20))
   test('imports point down', () => expect(wrongWays(files)).toEqual([]))
   test('imports do not go round', () => expect(cycles(files)).toEqual([]))
+  test('what only serves loads no source', () => {
+    expect(loadedBy('src/serving.ts', files).size).toBeGreaterThan(50)
+    expect(tooMuchToServe(files)).toEqual([])
+  })
   test('first lines say what goes in and what comes out', () => expect(firstLines(files)).toEqual([]))
 })
 
@@ -168,6 +194,16 @@ describe('each rule can fail', () => {
     const round = { 'src/lib/a.ts': line('./b.ts'), 'src/lib/b.ts': line('./a.ts') }
     expect(cycles(round)).toEqual(['src/lib/a.ts → src/lib/b.ts → src/lib/a.ts'])
     expect(cycles({ ...round, 'src/lib/b.ts': line('./a.ts').replace('import {', 'import type {') })).toEqual([])
+  })
+
+  test('what is loaded to serve', () => {
+    const files = { 'src/serving.ts': line('./machine.ts'), 'src/machine.ts': line('./sources/pods/a.ts') }
+    expect(tooMuchToServe(files)).toEqual(['src/sources/pods/a.ts'])
+    for (const later of [
+      "/** x */\nawait import('./sources/pods/a.ts')",
+      "/** x */\nimport type { A } from './sources/pods/a.ts'",
+    ])
+      expect(tooMuchToServe({ ...files, 'src/machine.ts': later })).toEqual([])
   })
 
   test('first lines', () => {
