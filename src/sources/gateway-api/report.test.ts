@@ -52,7 +52,7 @@ function stage(answer: (request: KubernetesRequest) => Reply | undefined = () =>
     leads: () => true,
     trouble: (message) => troubles.push(message),
   })
-  const count = (): unknown => (stored?.['listeners'] as { attachedRoutes: number }[])[0]?.attachedRoutes
+  const count = (): unknown => (stored?.['listeners'] as { attachedRoutes: number }[] | undefined)?.[0]?.attachedRoutes
   return { writer, asked, troubles, count }
 }
 
