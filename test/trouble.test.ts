@@ -40,7 +40,7 @@ const consumers = (secret: string): string =>
   `module.exports = { scopes: [], users: { acme: { till: { credential: { type: 'key-auth', keyId: 'k', keySecret: '${secret}' } } } } }\n`
 
 async function ask(path: string, key?: string): Promise<number> {
-  const headers = key === undefined ? {} : { authorization: `apiKey ${key}` }
+  const headers: Record<string, string> = key === undefined ? {} : { authorization: `apiKey ${key}` }
   const answer = await fetch(`http://127.0.0.1:${port}${path}`, { headers })
   await answer.text()
   return answer.status

@@ -57,7 +57,7 @@ function install(): void {
   const words =
     'tinyproxy -v || { apt-get update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends tinyproxy-bin; }'
   const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
-  const [command = 'flock', ...rest] = [
+  const [command, ...rest] = [
     ...asRoot,
     'flock',
     join(tmpdir(), 'gantry-tinyproxy-install.lock'),

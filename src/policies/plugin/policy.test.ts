@@ -11,7 +11,7 @@ const plugins: Plugins = {
       ? {
           compile: ({ who }): Step => {
             if (who === undefined) throw new Error('Policy hello params validation failed')
-            return { request: () => ({ kind: 'reply', status: 299, body: `hello ${String(who)}` }) }
+            return { request: () => ({ kind: 'reply', status: 299, body: `hello ${JSON.stringify(who)}` }) }
           },
         }
       : undefined,
@@ -24,7 +24,7 @@ test('it is given its parameters', async () => {
   const config = { name: 'hello', config: { who: 'you' } }
   expect((await answers({ uses: uses(config), services: { plugins } }, [{}]))[0]).toMatchObject({
     status: 299,
-    body: 'hello you',
+    body: 'hello "you"',
     seen: undefined,
   })
 })

@@ -202,7 +202,7 @@ function proxyBetween(context: Context, settings: Mapping, options: ProxyOptions
     complain(context, path, complaint, options.object)
     return undefined
   }
-  const text = String(written)
+  const text = textOf(written, '')
   let url: URL
   try {
     url = new URL(/^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`)
