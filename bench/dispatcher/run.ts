@@ -1,6 +1,7 @@
 /**
  * `npm run bench:dispatcher` → how soon a change of a Pod is served and what it costs, with the engine and with nginx; how soon
  * 1,000 Pods of 200 namespaces are; as lines of a Markdown table. Needs the API server of the lab (conformance/README.md).
+ * A number: how many changes (default 40). `--source`: from source instead of the build.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http'
@@ -10,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { freePorts, startApiServer } from '../../conformance/lab.ts'
 import { startFront } from '../../conformance/faults.ts'
 import type { Resource } from '../../conformance/kubelet/objects.ts'
-import { type Program, startProgram } from '../../conformance/program.ts'
+import { type Program, startProgram, typescript } from '../../conformance/program.ts'
 
 type Target = 'engine' | 'nginx'
 
@@ -19,7 +20,7 @@ const words = process.argv.slice(2)
 const changes = Number(words.find((word) => /^\d+$/.test(word)) ?? 40)
 const folder = mkdtempSync(join(tmpdir(), 'bench-dispatcher-'))
 const server = await startApiServer({ controllers: false })
-const rows: string[] = []
+process.stdout.write('| measured | target | result |\n|---|---|---|\n')
 try {
   await makeNamespace('churn', 'churn.test')
   for (const target of ['engine', 'nginx'] as const) await churn(target)
@@ -29,7 +30,11 @@ try {
   await server.stop()
   rmSync(folder, { recursive: true, force: true })
 }
-process.stdout.write(`\n| measured | target | result |\n|---|---|---|\n${rows.join('\n')}\n`)
+
+/** Each as soon as it is known. */
+function say(...rows: readonly string[]): void {
+  process.stdout.write(rows.map((row) => `${row}\n`).join(''))
+}
 
 // --- a Pod that comes and goes under load ----------------------------------------------------------------------------
 
@@ -74,7 +79,7 @@ async function churn(target: Target): Promise<void> {
     } else {
       for (let last = -1; last !== load.lastOf('127.4.0.3');) {
         last = load.lastOf('127.4.0.3')
-        await sleep(target === 'engine' ? 200 : 4500)
+        await sleep(target === 'engine' ? 200 : 3000)
       }
       goes.push(Math.max(0, load.lastOf('127.4.0.3') - event))
     }
@@ -85,14 +90,14 @@ async function churn(target: Target): Promise<void> {
   const burst = target === 'nginx' ? await bursts(admin) : undefined
   await load.stop()
   abort.abort()
-  rows.push(
+  say(
     `| a Pod becomes ready → its first answer, after the watch event | ${target} | ${spread(comes)} |`,
     `| a Pod becomes unready → its last answer, after the watch event | ${target} | ${spread(goes)} |`,
     `| requests lost in ${comes.length + goes.length} changes, at ${Math.round(load.done() / seconds)} requests a second | ${target} | ${load.lost()} of ${load.done()} |`,
   )
-  if (target === 'nginx') rows.push(`| reloads for these ${comes.length + goes.length} changes | nginx | ${reloads} |`)
+  if (target === 'nginx') say(`| reloads for these ${comes.length + goes.length} changes | nginx | ${reloads} |`)
   if (burst !== undefined)
-    rows.push(`| reloads for 50 changes, one each 200 ms | nginx | ${burst.reloads} in ${burst.seconds.toFixed(1)} s |`)
+    say(`| reloads for 50 changes, one each 200 ms | nginx | ${burst.reloads} in ${burst.seconds.toFixed(1)} s |`)
   await program.stop(30_000)
   await pods.stop()
 }
@@ -148,7 +153,7 @@ async function start(target: Target): Promise<void> {
   const served = performance.now()
   await sleep(3000)
   const memory = memoryOf(program.pid)
-  rows.push(
+  say(
     `| 1,000 Pods in 200 namespaces: ${lists} lists, after the first request | ${target} | ${Math.round(lastList - firstAsked)} ms |`,
     `| … the last list asked for → all of them served | ${target} | ${Math.round(served - lastList)} ms |`,
     `| … resident memory of dispatcher | ${target} | ${memory} MiB |`,
@@ -166,10 +171,12 @@ function memoryOf(pid: number): number {
 // --- parts -----------------------------------------------------------------------------------------------------------
 
 function dispatcher(target: Target, port: number, admin: number, kubeconfig: string): Program {
-  const program = new URL('../../dist/bin/dispatcher.js', import.meta.url).pathname
+  const [command = '', ...before] = words.includes('--source')
+    ? typescript(new URL('../../src/bin/dispatcher.ts', import.meta.url).pathname)
+    : [process.execPath, new URL('../../dist/bin/dispatcher.js', import.meta.url).pathname]
   return startProgram(
-    process.execPath,
-    [program, '--serve', '--target', target, '--kubeconfig', kubeconfig],
+    command,
+    [...before, '--serve', '--target', target, '--kubeconfig', kubeconfig],
     join(folder, `${target}.log`),
     {
       ...process.env,

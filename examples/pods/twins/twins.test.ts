@@ -50,9 +50,9 @@ const once = () => new Promise((done) => {
 })()`
 
 const why = whyNoLab() ?? whyNoApiServer({})
-describe.runIf(runsFor('public and private twins', why))('public and private twins', { timeout: 90_000 }, () => {
+describe.runIf(runsFor('public and private twins', why))('public and private twins', { timeout: 180_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'twins-'))
-  const patience = { timeout: 40_000, interval: 150 }
+  const patience = { timeout: 60_000, interval: 150 }
   let lab: ChildProcess
   let key = ''
 
@@ -77,14 +77,14 @@ describe.runIf(runsFor('public and private twins', why))('public and private twi
     }
     const program = typescript(join(root, 'conformance/kubelet/main.ts'), [JSON.stringify(options)])
     lab = inNamespaces(program, process.env)
-    await vi.waitFor(() => expect(existsSync(`${folder}/ready`)).toBe(true), { timeout: 60_000, interval: 100 })
+    await vi.waitFor(() => expect(existsSync(`${folder}/ready`)).toBe(true), { timeout: 150_000, interval: 100 })
     // nobody here watches over nodes, and without that a new one counts as not ready for DaemonSets
     await kubectl(['taint', 'nodes', '--all', 'node.kubernetes.io/not-ready-'])
     await kubectl(['apply', '-f', join(root, 'deploy/dispatcher')])
     await kubectl(['apply', '-f', import.meta.dirname])
-    await kubectl(['rollout', 'status', '-n', 'shop', 'deployment/shop', '--timeout=60s'])
-    await kubectl(['rollout', 'status', '-n', 'dispatcher', 'daemonset/routers', '--timeout=60s'])
-    await kubectl(['rollout', 'status', '-n', 'dispatcher', 'daemonset/dispatcher', '--timeout=60s'])
+    await kubectl(['rollout', 'status', '-n', 'shop', 'deployment/shop', '--timeout=120s'])
+    await kubectl(['rollout', 'status', '-n', 'dispatcher', 'daemonset/routers', '--timeout=120s'])
+    await kubectl(['rollout', 'status', '-n', 'dispatcher', 'daemonset/dispatcher', '--timeout=120s'])
     for (const app of ['routers', 'dispatcher'])
       await vi.waitFor(
         async () =>
@@ -101,7 +101,7 @@ describe.runIf(runsFor('public and private twins', why))('public and private twi
         { timeout: 120_000, interval: 500 },
       )
     key = await show('{.data.private-api-key}', 'secret', '-n', 'shop', 'routing')
-  }, 240_000)
+  }, 480_000)
 
   afterAll(async () => {
     const gone = new Promise((done) => lab.once('exit', done))
@@ -131,7 +131,7 @@ describe.runIf(runsFor('public and private twins', why))('public and private twi
     let left = ''
     const seen = await asked(`${at}:8080/public`, async () => {
       await kubectl(['scale', '-n', 'shop', 'deployment/shop', '--replicas=3'])
-      await kubectl(['rollout', 'status', '-n', 'shop', 'deployment/shop', '--timeout=40s'])
+      await kubectl(['rollout', 'status', '-n', 'shop', 'deployment/shop', '--timeout=120s'])
       const [first, second] = await pods()
       // it says so to its probe, and stays
       await inLab(['curl', '-s', `http://${first?.ip}:3000/unready`])
@@ -265,7 +265,7 @@ describe.runIf(runsFor('public and private twins', why))('public and private twi
     const before = await routerPod()
     const at = await router()
     expect(await status(`${at}:8080/public`, 'shop.example.com')).toBe('200')
-    await kubectl(['delete', 'pod', '-n', 'dispatcher', before, '--timeout=60s'])
+    await kubectl(['delete', 'pod', '-n', 'dispatcher', before, '--timeout=120s'])
     await vi.waitFor(async () => {
       expect(await routerPod()).not.toBe(before)
       expect(await status(`${await router()}:8080/public`, 'shop.example.com')).toBe('200')

@@ -6,7 +6,11 @@ import type { Source } from '../../sources/source.ts'
  * The first world at once; then the first change opens a window of `ms`, at whose end the latest world comes. Changes
  * inside do not make it longer.
  */
-export function batched<World, Status>(source: Source<World, Status>, ms: number): Source<World, Status> {
+export function batched<World, Status>(
+  source: Source<World, Status>,
+  ms: number,
+  wait = (time: number, signal: AbortSignal): Promise<unknown> => sleep(time, undefined, { signal }),
+): Source<World, Status> {
   return {
     ...source,
     async *read(place, signal) {
@@ -27,7 +31,7 @@ export function batched<World, Status>(source: Source<World, Status>, ms: number
         if (latest === undefined && !ended) await new Promise<void>((resolve) => (wake = resolve))
         if (signal.aborted) break
         if (latest === undefined && ended) break
-        if (!first) await sleep(ms, undefined, { signal }).catch(() => undefined)
+        if (!first) await wait(ms, signal).catch(() => undefined)
         if (signal.aborted || latest === undefined) break
         first = false
         const { world } = latest

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { Certificate } from '../../model/model.ts'
 import { Secret } from '../../model/secret.ts'
-import { whyNoPair } from './environment.ts'
+import { blocksOf, normalKey, whyNoPair } from './environment.ts'
 import type { WantedHost } from './hosts.ts'
 import { originOf, type SecretObject, sourceName } from './world.ts'
 
@@ -46,7 +46,13 @@ function protect(secret: SecretObject, host: WantedHost, ssl: NonNullable<Wanted
     )
   const origin = originOf(secret)
   const id = `${sourceName}/${secret.namespace}/${host.name}`
-  const served: Certificate = { id, certificate, key: new Secret(key), hosts: [host.name], origin }
+  const served: Certificate = {
+    id,
+    certificate: `${blocksOf(certificate).join('\n')}\n`,
+    key: new Secret(normalKey(key)),
+    hosts: [host.name],
+    origin,
+  }
   if (ssl.client === undefined) return { kind: 'tls', certificate: served }
   const anchors = field(ssl.client) ?? ''
   if (!areCertificates(anchors))
@@ -54,13 +60,17 @@ function protect(secret: SecretObject, host: WantedHost, ssl: NonNullable<Wanted
       `${ssl.client} of the secret ${secret.name} holds no certificate`,
       'certificates of those who sign clients, in PEM',
     )
-  return { kind: 'tls', certificate: served, client: { id: `${id}/client`, certificate: anchors, origin } }
+  return {
+    kind: 'tls',
+    certificate: served,
+    client: { id: `${id}/client`, certificate: `${blocksOf(anchors).join('\n')}\n`, origin },
+  }
 }
 
 function areCertificates(text: string): boolean {
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g)
+  const blocks = blocksOf(text)
   try {
-    return blocks !== null && blocks.every((block) => new X509Certificate(block) instanceof X509Certificate)
+    return blocks.length > 0 && blocks.every((block) => new X509Certificate(block) instanceof X509Certificate)
   } catch {
     return false
   }

@@ -1,5 +1,6 @@
 /** Environment variables → the configuration of pod routing, or why it is refused. Pure but for the files it is handed. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import { parseSelector, type Requirement, whyNoName } from './labels.ts'
 
@@ -234,18 +235,22 @@ export function readEnvironment(environment: Environment, readText: ReadText): C
     return refused(
       refuse('SSL_CERT', `${get('SSL_CERT')} with ${get('SSL_KEY')}: ${why}`, 'a certificate and its own key, in PEM'),
     )
-  const tls = { port: tlsPort, certificate: pair.SSL_CERT, key: pair.SSL_KEY }
+  const tls = {
+    port: tlsPort,
+    certificate: `${blocksOf(pair.SSL_CERT).join('\n')}\n`,
+    key: normalKey(pair.SSL_KEY),
+  }
   return { kind: 'configured', configuration: { ...base, tls }, diagnostics }
 }
 
 /** Undefined where certificate and key are good, and of one another. */
 export function whyNoPair(certificate: string, key: string): string | undefined {
+  const blocks = blocksOf(certificate)
   let leaf: X509Certificate
   try {
-    const blocks = certificate.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g)
-    if (blocks === null) return 'the certificate is not in PEM'
-    const all = blocks.map((block) => new X509Certificate(block))
-    leaf = all[0]!
+    const [first] = blocks.map((block) => new X509Certificate(block))
+    if (first === undefined) return 'the certificate is not in PEM'
+    leaf = first
   } catch {
     return 'the certificate cannot be read'
   }
@@ -254,7 +259,23 @@ export function whyNoPair(certificate: string, key: string): string | undefined 
   } catch {
     return 'the key is not a private key in PEM'
   }
+  try {
+    // what OpenSSL of a distribution refuses (small keys, old digests) would keep nginx from starting
+    createSecureContext({ cert: blocks.join('\n'), key, ciphers: 'DEFAULT@SECLEVEL=2' })
+  } catch (error) {
+    return `it cannot be served: ${error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error)}`
+  }
   return undefined
+}
+
+/** The certificates of a text in PEM, and nothing that stands between them: other readers stumble over that. */
+export function blocksOf(text: string): readonly string[] {
+  return text.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? []
+}
+
+/** The same key in one form: what stands around it is dropped. Throws where it is none. */
+export function normalKey(key: string): string {
+  return createPrivateKey(key).export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
 /** As Go reads an integer whose base is in its prefix; undefined where it is none. */

@@ -1,4 +1,5 @@
 /** Pod → the paths that it offers. Pure; remembered by the object. */
+import { isIP } from 'node:net'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import { type BasePath, parseBasePath, whyNoTargetPath } from './base-path.ts'
 import { nameOf } from './hosts.ts'
@@ -38,6 +39,16 @@ export function pathsOf(pod: PodObject): Paths {
 function parsePaths(pod: PodObject): Paths {
   const diagnostics: Diagnostic[] = []
   if (pod.phase !== 'Running' || pod.ip === '' || pod.paths === undefined) return { paths: [], diagnostics }
+  // a name, or the path of a socket, would be asked as such
+  if (isIP(pod.ip) === 0 || pod.ip.includes('%')) {
+    diagnostics.push({
+      code: 'pods/pod-address',
+      severity: 'error',
+      message: `pod ${pod.namespace}/${pod.name}: ${JSON.stringify(pod.ip)} is not an address; none of its paths is served`,
+      origin: originOf(pod, 'status'),
+    })
+    return { paths: [], diagnostics }
+  }
   const say = (code: string, field: string, message: string, hint: string): void => {
     diagnostics.push({
       code: `pods/${code}`,

@@ -22,6 +22,8 @@ export interface NginxSettings {
   readonly ipv6: boolean
   /** Default: one for each core. */
   readonly workers?: number
+  /** Folders of certificates that nginx itself has refused: their hosts get no handshake, and everybody else is served. */
+  readonly refusedCertificates?: ReadonlySet<string>
 }
 
 export interface NginxArtifact {
@@ -488,6 +490,16 @@ class Compiler {
       certificate,
       tls.clientValidation?.ca.map((id) => this.#certificates.get(id)?.certificate ?? ''),
     )}`
+    if (this.#settings.refusedCertificates?.has(folder) === true) {
+      this.#diagnostics.push({
+        code: 'nginx/certificate-refused',
+        severity: 'error',
+        message: `listener ${listener.id}: nginx refuses its certificate; handshakes fail`,
+        hint: 'another certificate: this one is one that nginx and its OpenSSL cannot serve',
+        origin: certificate.origin,
+      })
+      return [{ name: 'ssl_reject_handshake', args: ['on'] }]
+    }
     const chain = `${certificate.certificate.trimEnd()}\n${certificate.chain ?? ''}`
     const validation = tls.clientValidation
     const directives: Directive[] = [

@@ -1,7 +1,7 @@
 /** Plan → nginx that serves it, with the engine behind for what nginx cannot do. The second target. */
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, rename } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { Plan } from '../../pipeline/plan.ts'
 import type { AnyPolicy } from '../../policies/policy.ts'
@@ -64,6 +64,8 @@ export function createNginx(options: NginxOptions): Nginx {
   })
   metrics.gauge('gantry_nginx_up', '1 while nginx runs', () => (nginx.pid === undefined ? 0 : 1))
   let running: NginxArtifact | undefined
+  /** What was asked for when that was taken, and what was said of it. */
+  let asked: { readonly text: string; readonly told: readonly Diagnostic[] } | undefined
   let behindRunning: { readonly artifact: unknown } | undefined
 
   const activate = async ({ nginx: artifact, engine: behind }: NginxTargetArtifact): Promise<Applied> => {
@@ -71,27 +73,37 @@ export function createNginx(options: NginxOptions): Nginx {
     // first what stands behind: nginx must find it when it sends something on
     const applied = await engine.apply(behind)
     if (applied.kind === 'refused') return applied
-    if (running?.text === artifact.text && nginx.pid !== undefined) {
-      running = artifact
-      return { kind: 'applied', diagnostics: applied.diagnostics }
-    }
+    if (asked?.text === artifact.text && running !== undefined && nginx.pid !== undefined)
+      return { kind: 'applied', diagnostics: [...applied.diagnostics, ...asked.told] }
     // nginx's workers may be another user than we are; the names of the sockets are no secret, the folder is ours
     if (process.getuid?.() === 0) {
       await chmod(folder, 0o711)
       for (const { address } of artifact.behind.model.listeners) await chmod(address.slice('unix:'.length), 0o666)
     }
-    await writeCertificates(certificateFolder, artifact.files)
     const next = join(folder, 'nginx.conf.candidate')
-    await writeWhole(next, artifact.text)
-    const complaint = await nginx.test(next)
-    if (complaint !== undefined)
-      return refused(
-        'nginx/refused',
-        `nginx refuses the configuration: ${complaint}`,
-        'this is a mistake of ours: please report it with the plan',
-      )
+    const refusedCertificates = new Set<string>()
+    let serving = artifact
+    let told: readonly Diagnostic[] = []
+    for (;;) {
+      await writeCertificates(certificateFolder, serving.files)
+      await writeWhole(next, serving.text)
+      const complaint = await nginx.test(next)
+      if (complaint === undefined) break
+      // a certificate that it cannot serve must not cost more than its own host
+      const culprit = serving.files.map(({ path }) => dirname(path)).find((path) => complaint.includes(`/${path}/`))
+      if (culprit === undefined || refusedCertificates.has(culprit))
+        return refused(
+          'nginx/refused',
+          `nginx refuses the configuration: ${complaint}`,
+          'this is a mistake of ours: please report it with the plan',
+        )
+      refusedCertificates.add(culprit)
+      const less = compileNginx(artifact.plan, { ...settings, refusedCertificates })
+      serving = less.artifact
+      told = less.diagnostics.filter(({ code }) => code === 'nginx/certificate-refused')
+    }
     await rename(next, join(folder, 'nginx.conf'))
-    if (!(await nginx.serve(artifact.digest))) {
+    if (!(await nginx.serve(serving.digest))) {
       if (running !== undefined) await writeWhole(join(folder, 'nginx.conf'), running.text)
       return refused(
         'nginx/not-taken',
@@ -100,9 +112,10 @@ export function createNginx(options: NginxOptions): Nginx {
       )
     }
     reloads(['applied'])
-    running = artifact
-    await removeStale(certificateFolder, artifact.files)
-    return { kind: 'applied', diagnostics: applied.diagnostics }
+    running = serving
+    asked = { text: artifact.text, told }
+    await removeStale(certificateFolder, serving.files)
+    return { kind: 'applied', diagnostics: [...applied.diagnostics, ...told] }
   }
 
   return {

@@ -1,7 +1,7 @@
 /** Arguments and environment → the program `dispatcher` as a process of its own, and what it says of itself. For tests. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -140,7 +140,20 @@ export function makeRoom(): Room {
         join(yaml, 'all.yaml'),
         [...objectsOf(hosts, paths), ...more].map((one) => JSON.stringify(one)).join('\n---\n'),
       ),
-    remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }),
+    remove: () => {
+      endNginx(join(folder, 'nginx/nginx.pid'))
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+/** One that was killed leaves its nginx behind, which serves on: here nobody wants that. */
+function endNginx(pidFile: string): void {
+  if (!existsSync(pidFile)) return
+  try {
+    process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGTERM')
+  } catch {
+    // it has ended with its dispatcher, as it should
   }
 }
 

@@ -19,6 +19,8 @@ export const kinds: readonly Kind[] = ['engine', 'nginx']
 
 export interface Both {
   readonly nginx: Nginx
+  /** What nginx has logged. */
+  log(): readonly string[]
   /** `port` of the model's listeners is replaced: each target has one of its own for each port of the model. */
   apply(model: Model): Promise<void>
   /** Where a port of the model is. */
@@ -34,9 +36,10 @@ export async function startBoth(): Promise<Both> {
   const own = (): Target<unknown> =>
     createEngine({ policies, services: createTestServices(), conditions: compileCondition }) as Target<unknown>
   const engine = own()
+  const events: { code: string; message: string }[] = []
   const nginx = createNginx({
     policies,
-    services: createTestServices(),
+    services: createTestServices(events),
     engine: own(),
     folder: join(folder, 'run'),
     certificateFolder: join(folder, 'ssl'),
@@ -45,6 +48,7 @@ export async function startBoth(): Promise<Both> {
   let ports = new Map<string, number>()
   return {
     nginx,
+    log: () => events.map(({ message }) => message),
     async apply(model) {
       const next = new Map<string, number>()
       for (const kind of kinds)

@@ -1,0 +1,163 @@
+/** Rules of the source that no record holds: each decides one way, whatever comes first, and tells who loses. */
+import { expect, test } from 'vitest'
+import type { Model } from '../../model/model.ts'
+import { readEnvironment } from './environment.ts'
+import { readTexts } from './read-files.ts'
+import type { Status } from './statuses.ts'
+import { createTranslate } from './translate.ts'
+import type { World } from './world.ts'
+
+const labels = { 'github.com/30x.dispatcher.routable': 'true' }
+const namespace = (name: string, hosts: object, created = '2026-01-01T00:00:00Z'): object => ({
+  kind: 'Namespace',
+  metadata: {
+    name,
+    labels,
+    creationTimestamp: created,
+    annotations: { 'github.com/30x.dispatcher.hosts': JSON.stringify(hosts) },
+  },
+})
+const pod = (
+  space: string,
+  name: string,
+  paths: readonly object[],
+  more: { ip?: string; spec?: object } = {},
+): object => ({
+  kind: 'Pod',
+  metadata: {
+    namespace: space,
+    name,
+    labels,
+    annotations: {
+      'github.com/30x.dispatcher.paths': JSON.stringify(paths.map((one) => ({ containerPort: '80', ...one }))),
+    },
+  },
+  spec: { containers: [{ ports: [{ containerPort: 80 }], ...more.spec }] },
+  status: { phase: 'Running', podIP: more.ip ?? '10.0.0.1' },
+})
+
+function worldOf(objects: readonly object[], environment: Record<string, string> = {}): World {
+  const text = objects.map((one) => JSON.stringify(one)).join('\n---\n')
+  return readTexts(
+    [['all.yaml', text]],
+    readEnvironment(environment, () => new Error('no file')),
+  )
+}
+
+function translated(
+  objects: readonly object[],
+  environment: Record<string, string> = {},
+): { readonly model: Model; readonly statuses: readonly Status[] } {
+  return createTranslate()(worldOf(objects, environment))
+}
+
+const serversOf = (model: Model, route: string): readonly (string | undefined)[] => {
+  const action = model.routes.find(({ id }) => id === `pods/${route}`)?.action
+  const target = action?.kind === 'forward' ? action.forward.backends[0]?.target : undefined
+  const id = target?.kind === 'backend' ? target.id : ''
+  return model.endpoints.find(({ backend }) => backend === id)?.addresses.map(({ label }) => label) ?? []
+}
+const problemsOf = (statuses: readonly Status[], name: string): readonly string[] =>
+  statuses.find((one) => `${one.namespace}/${one.name}` === name)?.problems.map(({ code }) => code) ?? []
+
+test('a host and path of two namespaces: the older has it, then the first by name, whatever was read first', () => {
+  const objects = [
+    namespace('b-old', { 'h.test': {} }, '2025-01-01T00:00:00Z'),
+    namespace('a-new', { 'h.test': {} }),
+    namespace('c-new', { 'h.test': {} }),
+    pod('a-new', 'p', [{ basePath: '/x' }, { basePath: '/y' }]),
+    pod('b-old', 'p', [{ basePath: '/x' }]),
+    pod('c-new', 'p', [{ basePath: '/y' }]),
+  ]
+  for (const given of [objects, [...objects].reverse()]) {
+    const { model, statuses } = translated(given)
+    expect(serversOf(model, 'h.test//x')).toEqual(['b-old/p'])
+    expect(serversOf(model, 'h.test//y')).toEqual(['a-new/p'])
+    expect(problemsOf(statuses, 'a-new/p')).toEqual(['pods/path-taken'])
+    expect(problemsOf(statuses, 'c-new/p')).toEqual(['pods/path-taken'])
+    expect(problemsOf(statuses, 'b-old/p')).toEqual([])
+  }
+})
+
+test('Pods of one name in two namespaces are two', () => {
+  const { model } = translated([
+    namespace('a', { 'a.test': {} }),
+    namespace('b', { 'b.test': {} }),
+    pod('a', 'web-0', [{ basePath: '/' }]),
+    pod('b', 'web-0', [{ basePath: '/' }]),
+  ])
+  expect([serversOf(model, 'a.test//'), serversOf(model, 'b.test//')]).toEqual([['a/web-0'], ['b/web-0']])
+})
+
+test('of different targetPaths that of the first Pod by name counts, and the other is told', () => {
+  const objects = [
+    namespace('a', { 'a.test': {} }),
+    pod('a', 'p1', [{ basePath: '/x', targetPath: '/one' }]),
+    pod('a', 'p2', [{ basePath: '/x', targetPath: '/two' }], { ip: '10.0.0.2' }),
+  ]
+  for (const given of [objects, [...objects].reverse()]) {
+    const { model, statuses } = translated(given)
+    expect(model.routes.find(({ id }) => id === 'pods/a.test//x')?.policies.at(-1)?.config).toEqual({
+      from: '/x',
+      to: '/one',
+    })
+    expect(serversOf(model, 'a.test//x')).toEqual(['a/p1', 'a/p2'])
+    expect(problemsOf(statuses, 'a/p2')).toEqual(['pods/target-path-differs'])
+  }
+})
+
+test('an IPv6 Pod is written with brackets for nginx only', () => {
+  const { model } = translated([
+    namespace('a', { 'a.test': {} }),
+    pod('a', 'p', [{ basePath: '/' }], { ip: 'fd00::1' }),
+  ])
+  expect(model.endpoints[0]?.addresses).toEqual([{ host: 'fd00::1', port: 80, label: 'a/p' }])
+})
+
+test('Secrets of another name, and of namespaces that are not routed, are not even read', () => {
+  const secret = (space: string, name: string): object => ({
+    kind: 'Secret',
+    metadata: { namespace: space, name },
+    stringData: { 'api-key': 'k' },
+  })
+  const objects = [namespace('a', { 'a.test': {} }), pod('a', 'p', [{ basePath: '/' }]), secret('a', 'routing')]
+  const more = [
+    secret('a', 'other'),
+    secret('elsewhere', 'routing'),
+    { kind: 'Namespace', metadata: { name: 'elsewhere' } },
+  ]
+  expect(worldOf([...objects, ...more]).secrets.map(({ namespace: space, name }) => `${space}/${name}`)).toEqual([
+    'a/routing',
+  ])
+  expect(translated([...objects, ...more]).model).toEqual(translated(objects).model)
+})
+
+test('the selector decides for Namespaces and for Pods', () => {
+  const objects = [namespace('a', { 'a.test': {} }), pod('a', 'p', [{ basePath: '/' }])]
+  const count = (selector: string): number =>
+    translated(objects, { ROUTABLE_LABEL_SELECTOR: selector }).model.endpoints.length
+  expect(count('github.com/30x.dispatcher.routable in (true,yes)')).toBe(1)
+  expect(count('github.com/30x.dispatcher.routable!=true')).toBe(0)
+  expect(count('other')).toBe(0)
+})
+
+test('a route that is checked actively goes through the engine, and its probe is that of the container of the port', () => {
+  const spec = { readinessProbe: { httpGet: { path: '/ok', port: 80 }, periodSeconds: 7 } }
+  const objects = [namespace('a', { 'a.test': {} }), pod('a', 'p', [{ basePath: '/' }], { spec })]
+  expect(translated(objects).model.backends[0]?.health).toBeUndefined()
+  expect(translated(objects, { NGINX_ENABLE_HEALTH_CHECKS: 'true' }).model.backends[0]?.health?.active).toMatchObject({
+    kind: 'http',
+    path: '/ok',
+    port: 80,
+    interval: 7000,
+    timeout: 1000,
+    healthy: 1,
+    unhealthy: 3,
+  })
+})
+
+test('whether a key protects it is not known: closed, not open', () => {
+  const world = worldOf([namespace('a', { 'a.test': {} }), pod('a', 'p', [{ basePath: '/' }])])
+  const { model } = createTranslate()({ ...world, unknownSecrets: ['a'] })
+  expect(model.routes.find(({ id }) => id === 'pods/a.test//')?.action).toEqual({ kind: 'reply', status: 503 })
+})
