@@ -126,13 +126,19 @@ function insertsOf(left: number, aside: number, { index, type }: Question): Inse
   ]
   // if (left < 1) { left = ROUNDS; ask() }
   const check = [...getLeft, ...constant(1), 0x48, 0x04, 0x40, ...constant(ROUNDS), ...setLeft, ...ask, 0x0b]
+  const setAside = [0x24, ...unsigned(aside)]
   const getAside = [0x23, ...unsigned(aside)]
   return {
     atLoop: [...getLeft, ...constant(1), 0x6b, ...setLeft, ...check],
     // the length lies on top: left -= length >>> 6
     beforeBlock: [
-      ...[0x24, ...unsigned(aside), ...getLeft, ...getAside],
-      ...[...constant(BYTES_OF_A_ROUND_LOG2), 0x76, 0x6b, ...setLeft],
+      ...setAside,
+      ...getLeft,
+      ...getAside,
+      ...constant(BYTES_OF_A_ROUND_LOG2),
+      0x76,
+      0x6b,
+      ...setLeft,
       ...check,
       ...getAside,
     ],
