@@ -144,6 +144,22 @@ describe('by prior knowledge', () => {
   })
 })
 
+test('a backend that reads slowly holds the client, and gets everything', async () => {
+  const size = 8_000_000
+  let got = 0
+  const port = await backend((request, response) => {
+    request.on('data', (piece: Buffer) => {
+      got += piece.length
+      request.pause()
+      setImmediate(() => request.resume())
+    })
+    request.on('end', () => response.end(String(got)))
+  })
+  const { url } = await served({ routes: [route('b')], ...toBackend('b', port) })
+  const answer = await ask(client(url), { ':method': 'POST', ':path': '/' }, Buffer.alloc(size))
+  expect(answer).toMatchObject({ status: 200, body: String(size), code: 0 })
+})
+
 describe('one reading or none', () => {
   test.each([
     [{ ':path': '/a/../b' }, 400],
@@ -254,9 +270,13 @@ describe('floods', () => {
   })
 
   /** Frames by hand: what no client library would send. */
-  async function raw(frames: Buffer): Promise<{ frames: { type: number; code: number }[]; counted: string[] }> {
-    const port = await backend(() => undefined)
-    const { port: own, engine } = await served({ routes: [route('b')], ...toBackend('b', port) })
+  async function raw(
+    frames: Buffer,
+    options: Parameters<typeof serve>[1] = {},
+    listener: http.RequestListener = () => undefined,
+  ): Promise<{ frames: { type: number; code: number }[]; counted: string[] }> {
+    const port = await backend(listener)
+    const { port: own, engine } = await served({ routes: [route('b')], ...toBackend('b', port) }, options)
     const socket = net.connect(own, '127.0.0.1')
     const pieces: Buffer[] = []
     socket.on('data', (piece: Buffer) => pieces.push(piece))
@@ -290,6 +310,29 @@ describe('floods', () => {
     socket[how]()
     await expect.poll(() => engine.counts.connections).toBe(0)
     expect([...engine.counts.refused.keys()]).toEqual([])
+  })
+
+  test('a head that never ends', async () => {
+    const { counted } = await raw(frame(1, 0, 1, Buffer.from([0x82])), { limits: { headTimeout: 100 } })
+    expect(counted).toEqual(['head-timeout'])
+  })
+
+  test('a request that is shorter than it says is never whole for the backend', async () => {
+    const seen: string[] = []
+    const request = Buffer.from('8386844101610f0d023130', 'hex')
+    // ends the connection, so that this test ends
+    const misplaced = frame(6, 0, 1, Buffer.alloc(8))
+    const { counted } = await raw(
+      Buffer.concat([frame(1, 4, 1, request), frame(0, 1, 1, Buffer.from('part')), misplaced]),
+      {},
+      (request) => {
+        request.on('end', () => seen.push('end'))
+        request.on('error', () => seen.push('error'))
+        request.resume()
+      },
+    )
+    expect(counted).toEqual(['h2-malformed', 'h2-protocol'])
+    expect(seen).not.toContain('end')
   })
 
   test('frames that say nothing', async () => {
@@ -370,6 +413,19 @@ describe('plans', () => {
     running = false
     expect((await Promise.all(workers)).flat()).toEqual(Array.from({ length: 8 }, () => 200))
     expect(closed).toBe(false)
+  })
+
+  test('what is on its way while GOAWAY is said is served', async () => {
+    const port = await backend((request, response) => setTimeout(() => response.end(request.url), 50))
+    const made = await serve({ routes: [route('b')], ...toBackend('b', port) })
+    const session = client(made.url)
+    const first = ask(session, { ':path': '/first' })
+    await expect.poll(() => made.engine.counts.requests).toBe(1)
+    const stopped = made.engine.stop(5000)
+    // the client has not read it yet
+    const second = ask(session, { ':path': '/second' })
+    expect([(await first).body, (await second).body]).toEqual(['/first', '/second'])
+    await stopped
   })
 
   test('draining says GOAWAY, and what is open ends as it would', async () => {
