@@ -41,16 +41,15 @@ export interface AcceptedHandle {
   setNoDelay?(on: boolean): void
 }
 
+type OnBareRead = (this: BareHandle) => Buffer | undefined
+
 /** A handle that can be used without a socket. */
 export interface BareHandle extends AcceptedHandle, RawHandle {
   setNoDelay?(on: boolean): void
-  onread: (this: BareHandle) => Buffer | undefined
+  onread: OnBareRead
   /** What net.Socket keeps there: has it been told to read? */
   reading?: boolean
   readonly bytesRead: number
-  reader?: BareReader
-  /** What a socket had there, while we have it. */
-  inherited?: BareHandle['onread']
   getpeername?(name: { address?: string; port?: number }): number
   useUserBuffer(buffer: Buffer): void
   readStart(): number
@@ -121,29 +120,35 @@ export function isBare(handle: AcceptedHandle): handle is BareHandle {
 
 /** From here on `reader` is told, until a socket is made over the handle. */
 export function readBare(handle: BareHandle, reader: BareReader, memory: Buffer): void {
-  handle.reader = reader
-  handle.onread = onBareRead
+  tell(handle, reader)
   handle.useUserBuffer(memory)
   handle.readStart()
 }
 
-function onBareRead(this: BareHandle): Buffer | undefined {
-  return this.reader?.onEvent(this)
+/** A closure, and no property of the handle: adding one to an object of Node's costs more. */
+function tell(handle: BareHandle, reader: BareReader): void {
+  handle.onread = () => reader.onEvent(handle)
 }
 
-/** From here on `reader` is told instead of the socket, which has read by `readInto` so far. Undefined: it cannot be. */
-export function takeFrom(socket: Socket, reader: BareReader): BareHandle | undefined {
+/**
+ * From here on `reader` is told instead of the socket, which has read by `readInto` so far; with `giveBack` the socket is
+ * told again. Undefined: it cannot be.
+ */
+export function takeFrom(socket: Socket, reader: BareReader): Taken | undefined {
   const handle = (socket as Socket & { readonly _handle?: AcceptedHandle | null })._handle
   if (handle === null || handle === undefined || !isBare(handle)) return undefined
-  handle.reader = reader
-  handle.inherited = handle.onread
-  handle.onread = onBareRead
-  return handle
+  const inherited = handle.onread
+  tell(handle, reader)
+  return { handle, inherited }
 }
 
-/** The socket is told again. */
-export function giveBack(handle: BareHandle): void {
-  if (handle.inherited !== undefined) handle.onread = handle.inherited
+export interface Taken {
+  readonly handle: BareHandle
+  readonly inherited: OnBareRead
+}
+
+export function giveBack({ handle, inherited }: Taken): void {
+  handle.onread = inherited
 }
 
 /** The other end; '' and 0 for a socket of the file system, or one that has gone. */

@@ -22,6 +22,7 @@ import {
   type AcceptedHandle,
   type BareHandle,
   type RawHandle,
+  type Taken,
   type Writer,
   type WriteRequest,
 } from './handle.ts'
@@ -63,7 +64,9 @@ export class Wire implements Writer {
   #socket: Socket | undefined
   /** Of a connection that has no socket yet, until it needs one. */
   #bare: BareHandle | undefined
-  /** What the bare handle had read when it was last looked at. */
+  /** Of a socket whose handle tells us instead. */
+  #taken: Taken | undefined
+  /** What the handle had read when it was last looked at. */
   #seen = 0
   #paused = false
   /** Of a socket in clear. */
@@ -352,8 +355,9 @@ export class Wire implements Writer {
       const next = this.#nextBuffer()
       return next === before ? undefined : next
     }
-    if (this.#bare === undefined) giveBack(handle)
-    else this.#makeSocket(handle)
+    if (this.#bare !== undefined) this.#makeSocket(handle)
+    else if (this.#taken !== undefined) giveBack(this.#taken)
+    else return undefined
     handle.onread.call(handle)
     return undefined
   }
@@ -364,8 +368,8 @@ export class Wire implements Writer {
       buffer: () => this.#nextBuffer(),
       callback: (length) => {
         this.onBytes(length)
-        const handle = this.#socket === undefined ? undefined : takeFrom(this.#socket, this)
-        if (handle !== undefined) this.#seen = handle.bytesRead
+        this.#taken = this.#socket === undefined ? undefined : takeFrom(this.#socket, this)
+        if (this.#taken !== undefined) this.#seen = this.#taken.handle.bytesRead
         return true
       },
     }
