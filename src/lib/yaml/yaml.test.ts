@@ -34,6 +34,12 @@ test('schemas', () => {
   expect(one(text, { schema: 'js-yaml-3' })).toEqual(['yes', 'on', true, 511, 90, '0o17'])
 })
 
+test('what has no digit before its exponent is no number: an endpoint may be called e1', () => {
+  const text = '{e1: [e0, -e5, ., .5, 1.5e3, 1_0.5, 3., .inf, .nan], e2: 1}'
+  const read = { e1: ['e0', '-e5', '.', 0.5, 1500, 10.5, 3, Infinity, NaN], e2: 1 }
+  for (const schema of ['1.1', 'js-yaml-3'] as const) expect(one(text, { schema })).toEqual(read)
+})
+
 describe('mistakes', () => {
   test('with their place; other documents are read', () => {
     const { documents, mistakes: said } = parseYaml('a: 1\n---\nb: [1\n---\nc: 3')
@@ -44,6 +50,8 @@ describe('mistakes', () => {
 
   test('duplicate keys', () => {
     expect(mistakes('a: 1\na: 2')[0]).toMatch(/^2:1 .*unique/)
+    expect(mistakes('a: {b: 1, c: 2, b: 3}')[0]).toMatch(/^1:17 .*unique/)
+    expect(one('a: 1\na: 2')).toBeUndefined()
   })
 
   test('a billion laughs', () => {

@@ -15,6 +15,7 @@ import {
   type ScalarTag,
   type Tags,
   type YAMLMap,
+  visit,
 } from 'yaml'
 
 export type Path = readonly (string | number)[]
@@ -68,6 +69,8 @@ export function parseYaml(
     version: schema === 'core' ? '1.2' : '1.1',
     merge: true,
     logLevel: 'error',
+    // the library compares each key with all before it: ten thousand keys took seconds
+    uniqueKeys: false,
     customTags: (tags) => customTags(tags, schema),
   })
   const parsed = [...composer.compose(tokens)]
@@ -77,15 +80,35 @@ export function parseYaml(
     for (const { message, pos } of document.errors) {
       mistakes.push({ message, severity: 'error', ...position(pos[0]) })
     }
+    const repeated = repeatedKeys(document)
+    for (const offset of repeated) {
+      mistakes.push({ message: 'Map keys must be unique', severity: 'error', ...position(offset) })
+    }
     for (const { message, pos } of document.warnings) {
       mistakes.push({ message, severity: 'warning', ...position(pos[0]) })
     }
     return {
-      value: document.errors.length > 0 ? undefined : valueOf(document, aliases, mistakes, position),
+      value: document.errors.length + repeated.length > 0 ? undefined : valueOf(document, aliases, mistakes, position),
       at: (path) => position(offsetOf(document, path)),
     }
   })
   return { documents, mistakes }
+}
+
+/** Where a key stands that its map has already. */
+function repeatedKeys(document: Document.Parsed): readonly number[] {
+  const found: number[] = []
+  visit(document, {
+    Map: (_, map) => {
+      const seen = new Set<unknown>()
+      for (const { key } of map.items) {
+        const value: unknown = isScalar(key) ? key.value : key
+        if (seen.has(value)) found.push(isNode(key) ? (key.range?.[0] ?? 0) : 0)
+        seen.add(value)
+      }
+    },
+  })
+  return found
 }
 
 function depthOf(tokens: readonly CST.Token[]): number {
@@ -168,7 +191,16 @@ function pairsOf(map: YAMLMap): ReadonlyMap<string, Pair> {
 function customTags(tags: Tags, schema: YamlOptions['schema']): Tags {
   const isBool = (tag: Tags[number]): boolean => typeof tag !== 'string' && tag.tag === 'tag:yaml.org,2002:bool'
   const kept: Tags = schema === 'js-yaml-3' ? [...tags.filter((tag) => !isBool(tag)), 'bool'] : [...tags]
-  return [...kept, regexpTag, undefinedTag, functionTag]
+  return [...kept.map(withDigits), regexpTag, undefinedTag, functionTag]
+}
+
+/** For YAML 1.1 the library takes `e1` and `.` for numbers, which are none: names of endpoints became NaN. */
+function withDigits(tag: Tags[number]): Tags[number] {
+  if (typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:float') return tag
+  const scalar = tag as ScalarTag
+  if (scalar.test === undefined) return tag
+  const numbers = `(?=[-+]?\\.?(?:[0-9]|inf|Inf|INF|nan|NaN|NAN))`
+  return { ...scalar, test: new RegExp(`^${numbers}(?:${scalar.test.source})`) }
 }
 
 /** `/source/flags`, or a source alone. Whether it may run on a stranger's text is judged where it is used. */
