@@ -92,13 +92,26 @@ async function main(): Promise<void> {
   for (const { peer, why } of absent) say(`LEFT OUT: ${peer}: ${why}`)
   const materials = prepareMaterials(join(work, 'materials'))
   const [backend, echo] = [await freePort(), await freePort()]
-  running.push(await startBackend(join(work, 'backend'), backend), await startEcho(echo))
+  const serving = await startBackend(join(work, 'backend'), backend)
+  running.push(serving, await startEcho(echo))
   const place = (name: string): Place => {
     const folder = join(work, name)
     mkdirSync(folder, { recursive: true })
     return { folder, backend, echo, materials }
   }
-  const bench: Bench = { materials, backend, echo, peers, program, seconds, rounds, warm, place, say }
+  const bench: Bench = {
+    materials,
+    backend,
+    echo,
+    backendPids: serving.pids,
+    peers,
+    program,
+    seconds,
+    rounds,
+    warm,
+    place,
+    say,
+  }
   const before = loadavg()
 
   const asked = loadRows.filter(({ name }) => rowsAsked.includes(name))

@@ -7,6 +7,8 @@ export interface Bench {
   /** Ports of the two backends. */
   readonly backend: number
   readonly echo: number
+  /** Processes of the HTTP backend. */
+  readonly backendPids: readonly number[]
   /** Those that were asked for and can be started. */
   readonly peers: readonly Peer[]
   /** gantry.js of the build that is measured. */

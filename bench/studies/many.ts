@@ -37,7 +37,7 @@ pipelines:
 
 export function nginxServers(targets: readonly Target[] | undefined): (port: number) => string {
   return (port) => {
-    const listen = `listen 127.0.0.1:${port} backlog=4096;`
+    const listen = `listen 127.0.0.1:${port};`
     if (targets === undefined) return `server { ${listen} location / { proxy_pass http://backend; } }`
     const byHost = grouped(targets)
     return [...byHost]
