@@ -184,7 +184,7 @@ function realtimeAllowed(): boolean {
 }
 
 /** One of our own generators, on core 1. */
-export function program(
+function program(
   name: string,
   args: readonly string[],
   options: { readonly first?: readonly string[]; readonly input?: string } = {},

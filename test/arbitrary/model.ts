@@ -19,7 +19,7 @@ const constant = <T extends string | number | boolean>(...values: T[]): fc.Arbit
 const few = <T>(item: fc.Arbitrary<T>, maxLength = 3): fc.Arbitrary<T[]> => fc.array(item, { maxLength })
 
 /** Words as people write them, and words that try to break the form they are printed in. */
-export const text: fc.Arbitrary<string> = fc.oneof(
+const text: fc.Arbitrary<string> = fc.oneof(
   {
     weight: 3,
     arbitrary: constant('a', 'shop', '/v1', 'x-key', 'example.com', '*.a.com', '->', '#', 'weight', 'host'),
@@ -171,7 +171,7 @@ const action: fc.Arbitrary<m.Action> = fc.oneof(
   { weight: 1, arbitrary: record<m.Action>({ kind: fc.constant('next') } as never) },
 )
 
-export const listener = record<m.Listener>(
+const listener = record<m.Listener>(
   {
     id,
     address: fc.oneof(constant('*', '127.0.0.1', '::1'), text),
@@ -213,7 +213,7 @@ export const listener = record<m.Listener>(
     trustedProxies: few(text),
   },
 )
-export const route = record<m.Route>(
+const route = record<m.Route>(
   { id, listeners: ids, match, policies: few(use), action, origin },
   { hosts: few(host), label: text, annotations: jsonObject },
 )

@@ -4,7 +4,6 @@ import { compileFast, leave, type Fast } from './fast.ts'
 import { createSandbox, ExpressionError, type Kind, type Sandbox, type Unit } from './sandbox.ts'
 import { bodyOf, headersOf, parametersOf, parseQuery, type Subject } from './subject.ts'
 
-export { ExpressionError } from './sandbox.ts'
 export type { Subject } from './subject.ts'
 
 export interface Compiled {

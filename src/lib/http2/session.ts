@@ -54,13 +54,13 @@ export interface SessionUser {
   onEnd(): void
 }
 
-export interface Limits {
+interface Limits {
   /** Of a request's list, bytes. */
   readonly headBytes: number
 }
 
 /** At once on one connection; browsers use 100 at most. */
-export const STREAMS = 128
+const STREAMS = 128
 /** What we take of one body before somebody has used it, and of all of a connection, bytes. */
 export const WINDOW = 262_144
 const CONNECTION_WINDOW = 4_194_304
