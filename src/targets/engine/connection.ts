@@ -16,7 +16,7 @@ export interface Trust {
 }
 
 /** The other end of a connection, as its wire knows it. */
-export interface FarEnd {
+interface FarEnd {
   readonly remote: { readonly address: string; readonly port: number }
   /** Made when it is asked for, where the connection can do without. */
   readonly socket: Socket

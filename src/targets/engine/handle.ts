@@ -58,7 +58,7 @@ export interface BareHandle extends AcceptedHandle, RawHandle {
 }
 
 /** Who reads from a bare handle. */
-export interface BareReader {
+interface BareReader {
   /** Something has happened; returns where to read next, if that is another place. */
   onEvent(handle: BareHandle): Buffer | undefined
 }

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import { awaitWrite, createRequest, type RawHandle, type Writer, type WriteRequest } from './handle.ts'
 
 /** Who is told when a writer that said false can take more. */
-export interface WriterUser {
+interface WriterUser {
   onDrain(): void
 }
 
