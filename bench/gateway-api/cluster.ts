@@ -7,7 +7,7 @@ import { connect, type Kube } from '../../conformance/kubelet/kube.ts'
 import type { Resource } from '../../conformance/kubelet/objects.ts'
 
 const api = '/apis/gateway.networking.k8s.io/v1'
-export const namespace = 'scale'
+const namespace = 'scale'
 export const routesPath = `${api}/namespaces/${namespace}/httproutes`
 const gatewaysPath = `${api}/namespaces/${namespace}/gateways`
 const core = `/api/v1/namespaces/${namespace}`
