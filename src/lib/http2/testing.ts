@@ -5,7 +5,7 @@ import type { HeaderList } from './list.ts'
 import { Session, type SessionUser, type Transport } from './session.ts'
 import type { Stream, StreamUser } from './stream.ts'
 
-export interface Frame {
+interface Frame {
   readonly type: number
   readonly flags: number
   readonly id: number
