@@ -119,13 +119,13 @@ async function drive(load: FaultLoad): Promise<FaultResult> {
   return JSON.parse(stdout) as FaultResult
 }
 
-/** After everything that ends by itself has ended: at most a minute and a half, which is longer than any timeout of an idle connection. */
+/** After everything that ends by itself has ended: a backend's connection is kept for 30 seconds. At most a minute and a half. */
 async function held(pid: number, file: string): Promise<Held> {
   let last: Held | undefined
   for (let turn = 0; turn < 18; turn++) {
     await sleep(5000)
     const now = await ask(pid, file)
-    if (last !== undefined && now.sockets === last.sockets && sum(now) === sum(last) && turn > 1) return now
+    if (last !== undefined && now.sockets === last.sockets && sum(now) === sum(last) && turn > 6) return now
     last = now
   }
   if (last === undefined) throw new Error('the gateway said nothing')

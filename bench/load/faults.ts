@@ -65,15 +65,6 @@ const random = mulberry32(load.seed)
 let asked = 0
 const begun = performance.now()
 
-const slots = [
-  ...Array.from({ length: 44 }, () => ['http', () => new Http1(false)] as const),
-  ...Array.from({ length: 12 }, () => ['https', () => new Http1(true)] as const),
-  ...Array.from({ length: 8 }, () => ['h2', () => new Http2()] as const),
-]
-await Promise.all(slots.map(([name, make]) => work(name, make())))
-const result: FaultResult = { requests: asked, seconds: (performance.now() - begun) / 1000, outcomes, wrong }
-process.stdout.write(JSON.stringify(result), () => process.exit(0))
-
 interface Slot {
   ask(kind: Kind): Promise<Outcome>
   end(): void
@@ -265,3 +256,12 @@ function mulberry32(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
   }
 }
+
+const slots = [
+  ...Array.from({ length: 44 }, () => ['http', () => new Http1(false)] as const),
+  ...Array.from({ length: 12 }, () => ['https', () => new Http1(true)] as const),
+  ...Array.from({ length: 8 }, () => ['h2', () => new Http2()] as const),
+]
+await Promise.all(slots.map(([name, make]) => work(name, make())))
+const result: FaultResult = { requests: asked, seconds: (performance.now() - begun) / 1000, outcomes, wrong }
+process.stdout.write(JSON.stringify(result), () => process.exit(0))
