@@ -11,6 +11,7 @@ import { builtCluster } from '../programs.ts'
 import { whyNoLab } from '../tools.ts'
 import type { LabOptions } from './main.ts'
 import { inNamespaces } from './namespaces.ts'
+import { bridge } from './sandbox.ts'
 
 // answers its name, its variables and its file; /api asks the cluster's API with its own token
 const web = `
@@ -215,6 +216,11 @@ describe.runIf(runsFor('the process kubelet', why))('a cluster of processes', { 
       patience,
     )
     expect(await show('{.status.containerStatuses[0].restartCount}', 'pod', 'once')).toBe('0')
+  })
+
+  it('keeps the hardware address that Pods have learnt, whatever Pods come', async () => {
+    const [link] = JSON.parse(await inLab(['ip', '-j', 'link', 'show', bridge.name])) as { address: string }[]
+    expect(link?.address).toBe(bridge.hardware)
   })
 
   it('survives Pods that are deleted while they are being started, and leaves nothing of them', async () => {

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 
 const execute = promisify(execFile)
 
-export const bridge = { name: 'br-lab', address: '10.244.0.1', prefix: 16 } as const
+export const bridge = { name: 'br-lab', address: '10.244.0.1', prefix: 16, hardware: '02:00:0a:f4:00:01' } as const
 
 /** The lab's own network: Pods behind a bridge, the addresses of Services on the lab itself, and no way out. */
 export async function prepareNetwork(services: string): Promise<void> {
@@ -14,7 +14,8 @@ export async function prepareNetwork(services: string): Promise<void> {
     [],
     [
       'link set lo up',
-      `link add ${bridge.name} type bridge`,
+      // of its own it would take the lowest address of its ports, and change it with a new one: Pods would go on sending to the old
+      `link add ${bridge.name} address ${bridge.hardware} type bridge`,
       `addr add ${bridge.address}/${bridge.prefix} dev ${bridge.name}`,
       `link set ${bridge.name} up`,
       // the whole range is local: any of its addresses can be dialled, and bound, without being added
