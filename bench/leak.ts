@@ -88,7 +88,7 @@ async function main(): Promise<void> {
   const after = await held(pid, file)
   say(`after: ${line(after)}`)
 
-  for (const [what, count] of Object.entries(result.outcomes).toSorted()) say(`  ${what}: ${count}`)
+  for (const [what, count] of Object.entries(result.outcomes).toSorted(byName)) say(`  ${what}: ${count}`)
   const faults = [
     ...Object.entries(result.wrong).map(([what, count]) => `${count} times ${what}`),
     ...(after.sockets > before.sockets ? [`${after.sockets - before.sockets} sockets more`] : []),
@@ -162,4 +162,8 @@ function mb(bytes: number): string {
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`)
+}
+
+function byName([one]: [string, unknown], [other]: [string, unknown]): number {
+  return one < other ? -1 : 1
 }

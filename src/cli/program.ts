@@ -72,10 +72,15 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
     .option('--strict', 'warnings count as errors')
     .option('--no-plugins', 'do not run the code of plugins; what they bring is then not checked')
     .addHelpText('after', examples(['gantry check config', 'gantry check config --output json | jq .diagnostics']))
-    .action(async (folder: string, options: { output: 'text' | 'json'; from?: string; strict?: boolean; plugins: boolean }) => {
-      const { check } = await import('./commands/check.ts')
-      outcome.code = await check(parts, folder, options)
-    })
+    .action(
+      async (
+        folder: string,
+        options: { output: 'text' | 'json'; from?: string; strict?: boolean; plugins: boolean },
+      ) => {
+        const { check } = await import('./commands/check.ts')
+        outcome.code = await check(parts, folder, options)
+      },
+    )
 
   program
     .command('translate')

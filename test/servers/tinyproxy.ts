@@ -57,14 +57,7 @@ function install(): void {
   const words =
     'tinyproxy -v || { apt-get update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y --no-install-recommends tinyproxy-bin; }'
   const asRoot = process.getuid?.() === 0 ? [] : ['sudo', '-n']
-  const [command, ...rest] = [
-    ...asRoot,
-    'flock',
-    join(tmpdir(), 'gantry-tinyproxy-install.lock'),
-    'sh',
-    '-c',
-    words,
-  ]
+  const [command, ...rest] = [...asRoot, 'flock', join(tmpdir(), 'gantry-tinyproxy-install.lock'), 'sh', '-c', words]
   const done = spawnSync(command, rest, { stdio: ['ignore', 'ignore', 'inherit'] })
   if (done.status !== 0) throw new Error('tinyproxy is missing, and `apt-get install tinyproxy-bin` failed')
 }

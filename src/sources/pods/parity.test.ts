@@ -140,7 +140,14 @@ const queries = ['', '', '?q=1', '?q=%2F&r=a+b', '?/../x'] as const
 const request = fc.record({
   host: fc.constantFrom(...hosts, 'unknown.test', 'A.TEST.', 'b.test:8080'),
   path: fc.oneof(
-    fc.constantFrom(...basePaths.map((one) => one.replace(/^(?:=|\^~|~\*?) ?\^?/, '').replace('[0-9]+$', '42').replace('\\.PNG$', '/x.PNG'))),
+    fc.constantFrom(
+      ...basePaths.map((one) =>
+        one
+          .replace(/^(?:=|\^~|~\*?) ?\^?/, '')
+          .replace('[0-9]+$', '42')
+          .replace('\\.PNG$', '/x.PNG'),
+      ),
+    ),
     fc.constantFrom('/nowhere', '/shopping', '/exactly', statusPath, '/pic.PnG', '/re', '/re7'),
   ),
   suffix: fc.constantFrom(...suffixes),
@@ -205,7 +212,9 @@ test.runIf(process.env['GANTRY_PARITY'] === 'random')('the same answers from bot
         const [engine, nginx] = await Promise.all(kinds.map((kind) => ask(both.portOf(kind, 80), raw)))
         asked++
         if (engine?.headers.has('x-from')) served++
-        expect(agreed(raw, engine!, nginx!), `${JSON.stringify(raw)} ${both.log().slice(-2).join()}`).toEqual(comparable(engine!))
+        expect(agreed(raw, engine!, nginx!), `${JSON.stringify(raw)} ${both.log().slice(-2).join()}`).toEqual(
+          comparable(engine!),
+        )
       }
     }),
     { numRuns: 25, endOnFailure: true, seed: Number(process.env['GANTRY_SEED'] ?? 6) },

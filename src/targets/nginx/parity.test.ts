@@ -203,23 +203,29 @@ const request = fc
   }))
 
 // open: through the engine behind, a DELETE that no route takes was answered with 502 once
-test.runIf(process.env['GANTRY_PARITY'] === 'random')('random models are answered alike', { timeout: 300_000 }, async () => {
-  const by = { nginx: 0, engine: 0, both: 0 }
-  await fc.assert(
-    fc.asyncProperty(world, fc.array(request, { minLength: 30, maxLength: 30 }), async (given, requests) => {
-      await both.apply(modelOf(given))
-      for (const one of both.nginx.served()) by[one.by]++
-      for (const raw of requests) {
-        const [engine, nginx] = await Promise.all(kinds.map((kind) => ask(both.portOf(kind, 80), raw)))
-        expect(agreed(raw, engine!, nginx!), `${JSON.stringify(raw)} ${both.log().slice(-2).join()}`).toEqual(comparable(engine!))
-      }
-    }),
-    { numRuns: 40, endOnFailure: true, seed },
-  )
-  // neither of the two ways may be missing from what was compared
-  expect(by.nginx).toBeGreaterThan(20)
-  expect(by.engine + by.both).toBeGreaterThan(20)
-})
+test.runIf(process.env['GANTRY_PARITY'] === 'random')(
+  'random models are answered alike',
+  { timeout: 300_000 },
+  async () => {
+    const by = { nginx: 0, engine: 0, both: 0 }
+    await fc.assert(
+      fc.asyncProperty(world, fc.array(request, { minLength: 30, maxLength: 30 }), async (given, requests) => {
+        await both.apply(modelOf(given))
+        for (const one of both.nginx.served()) by[one.by]++
+        for (const raw of requests) {
+          const [engine, nginx] = await Promise.all(kinds.map((kind) => ask(both.portOf(kind, 80), raw)))
+          expect(agreed(raw, engine!, nginx!), `${JSON.stringify(raw)} ${both.log().slice(-2).join()}`).toEqual(
+            comparable(engine!),
+          )
+        }
+      }),
+      { numRuns: 40, endOnFailure: true, seed },
+    )
+    // neither of the two ways may be missing from what was compared
+    expect(by.nginx).toBeGreaterThan(20)
+    expect(by.engine + by.both).toBeGreaterThan(20)
+  },
+)
 
 // --- what chance does not show ---------------------------------------------------------------------------------------
 

@@ -230,6 +230,9 @@ function unchunked(text: string): string {
   }
 }
 
+const byName = ([one]: readonly [string, unknown], [other]: readonly [string, unknown]): number =>
+  one < other ? -1 : 1
+
 /** What of an answer both targets must agree on; the pages of refusals are each target's own. */
 export function comparable(answer: Answer): unknown {
   const { status, headers, body } = answer
@@ -240,7 +243,7 @@ export function comparable(answer: Answer): unknown {
     backend,
     location,
     cookies: headers.get('set-cookie'),
-    own: [...headers].filter(([name]) => name.startsWith('x-own')).sort(),
+    own: [...headers].filter(([name]) => name.startsWith('x-own')).sort(byName),
     ...(backend && body !== '' ? { seen: seenOf(body) } : {}),
     ...(!backend && status === 200 ? { body } : {}),
   }
