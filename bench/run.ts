@@ -1,6 +1,6 @@
 /** `npm run bench`: Gantry beside its peers, each pinned to one core, in alternation → tables with ratios, JSON and a picture. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,6 +16,7 @@ import { nginx } from './peers/nginx.ts'
 import { freePort, type Peer, type Place, type Started } from './peers/peer.ts'
 import { pingap } from './peers/pingap.ts'
 import type { Running } from './peers/process.ts'
+import { summarise } from './profile.ts'
 import { loadRows, type LoadRow } from './rows.ts'
 import { idle } from './studies/idle.ts'
 import { latency } from './studies/latency.ts'
@@ -203,7 +204,11 @@ async function writeProfiles(bench: Bench, asked: readonly LoadRow[], folder: st
         await one.stop()
       }
     }
-    say(`profiles of ${row.name} are in ${into}`)
+    for (const file of readdirSync(into).filter((name) => name.endsWith('.cpuprofile'))) {
+      const most = summarise(join(into, file)).slice(0, 8)
+      say(`${row.name}, ${join(into, file)}:`)
+      for (const { where, share } of most) say(`  ${(share * 100).toFixed(1).padStart(5)} % ${where}`)
+    }
   }
 }
 
