@@ -1,4 +1,4 @@
-/** A CPU profile → what the time went to, largest first. Effect: reads the file. */
+/** The end of a CPU profile → what the time went to, largest first. Effect: reads the file. */
 import { readFileSync } from 'node:fs'
 
 interface Profile {
@@ -18,13 +18,16 @@ export interface Spent {
   readonly share: number
 }
 
-/** Time in functions themselves, without what they call; the start of the process is in it, too. */
-export function summarise(file: string): readonly Spent[] {
+/** Time in functions themselves, without what they call, in the last seconds: a start is no load. */
+export function summarise(file: string, seconds: number): readonly Spent[] {
   const profile = JSON.parse(readFileSync(file, 'utf8')) as Profile
   const names = new Map(profile.nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]))
   const spent = new Map<string, number>()
+  let left = profile.timeDeltas.reduce((sum, time) => sum + time, 0)
   profile.samples.forEach((id, at) => {
     const name = names.get(id) ?? ''
+    left -= profile.timeDeltas[at] ?? 0
+    if (left > seconds * 1e6) return
     if (name !== '(idle)') spent.set(name, (spent.get(name) ?? 0) + (profile.timeDeltas[at] ?? 0))
   })
   const total = [...spent.values()].reduce((sum, time) => sum + time, 0)

@@ -205,7 +205,7 @@ async function writeProfiles(bench: Bench, asked: readonly LoadRow[], folder: st
       }
     }
     for (const file of readdirSync(into).filter((name) => name.endsWith('.cpuprofile'))) {
-      const most = summarise(join(into, file)).slice(0, 8)
+      const most = summarise(join(into, file), seconds).slice(0, 8)
       say(`${row.name}, ${join(into, file)}:`)
       for (const { where, share } of most) say(`  ${(share * 100).toFixed(1).padStart(5)} % ${where}`)
     }
