@@ -81,7 +81,23 @@ export function translateProxy(
   const settings: Mapping = { ...parameters, ...shared, ...own }
   reportUnsupported(context, settings, options)
 
-  const addresses = listOf(service['url'] ?? service['urls']).map((url) => new URL(String(url)))
+  const texts = listOf(service['url'] ?? service['urls']).map(String)
+  const wrong = texts.find((text) => !URL.canParse(text))
+  if (wrong !== undefined) {
+    complain(
+      context,
+      ['serviceEndpoints', name],
+      {
+        code: 'wrong-url',
+        severity: 'error',
+        message: `service endpoint ${name}: ${wrong} is no URL`,
+        hint: 'a variable of the environment that is not set is written as null',
+      },
+      name,
+    )
+    return undefined
+  }
+  const addresses = texts.map((text) => new URL(text))
   const tls = addresses.some((url) => url.protocol === 'https:')
     ? tlsSettings(context, settings, proxies, options)
     : undefined
