@@ -1,7 +1,16 @@
 /** Arguments and environment → the program `dispatcher` as a process of its own, and what it says of itself. For tests. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -126,6 +135,8 @@ export interface Room {
 
 export function makeRoom(): Room {
   const folder = mkdtempSync(join(tmpdir(), 'room-'))
+  // nginx's workers are another user, and the sockets of the engine behind it lie below
+  chmodSync(folder, 0o711)
   const yaml = join(folder, 'yaml')
   mkdirSync(yaml)
   return {
