@@ -63,6 +63,12 @@ describe('mistakes', () => {
     expect(one(text)).toBeUndefined()
   })
 
+  test('a merge key over what is no map', () => {
+    expect(mistakes('<<: 3\na: 1')[0]).toContain('Merge')
+    expect(mistakes('<<: [{a: 1}, x]')[0]).toContain('Merge')
+    expect(one('<<: {a: 1}\nb: 2')).toEqual({ a: 1, b: 2 })
+  })
+
   test('too long, too deep', () => {
     expect(mistakes('a: 12345', { limit: 4 })[0]).toContain('longer')
     expect(mistakes('['.repeat(20_000))[0]).toContain('deep')

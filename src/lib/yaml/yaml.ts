@@ -142,8 +142,10 @@ function valueOf(
   try {
     return document.toJS({ maxAliasCount: aliases }) as unknown
   } catch (error) {
-    if (!(error instanceof ReferenceError)) throw error
-    const { message } = error // an alias to nothing, or a bomb
+    // an alias to nothing, or a bomb; the library's only other throw is of a merge key over what is no map
+    if (!(error instanceof ReferenceError) && !(error instanceof Error && error.message.startsWith('Merge sources')))
+      throw error
+    const { message } = error
     mistakes.push({ message, severity: 'error', ...position(document.range[0]) })
     return undefined
   }

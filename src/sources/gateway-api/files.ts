@@ -92,7 +92,7 @@ export function namedFiles(texts: Texts): readonly string[] {
   const names = new Set<string>()
   for (const [name, text] of texts) {
     if (text === undefined || !text.includes(filesAnnotation)) continue
-    for (const { value } of parseYaml(text).documents) {
+    for (const { value } of parseYaml(text).documents.flatMap((document) => itemsOf(document.value))) {
       const annotation = (value as { metadata?: { annotations?: Record<string, unknown> } } | null | undefined)
         ?.metadata?.annotations?.[filesAnnotation]
       if (typeof annotation === 'string')
@@ -130,8 +130,8 @@ function parseFile(name: string, text: string): ParsedFile {
 
 /** `kind: List` is what kubectl prints for several. */
 function itemsOf(value: unknown): readonly { readonly value: unknown; readonly above: Path }[] {
-  const list = value as { kind?: unknown; items?: unknown }
-  if (list.kind !== 'List' || !Array.isArray(list.items)) return [{ value, above: [] }]
+  const list = value as { kind?: unknown; items?: unknown } | null | undefined
+  if (list?.kind !== 'List' || !Array.isArray(list.items)) return [{ value, above: [] }]
   return list.items.map((each: unknown, index) => ({ value: each, above: ['items', index] }))
 }
 
@@ -143,14 +143,15 @@ function readObject(
   objects: AnyResource[],
   problems: Diagnostic[],
 ): void {
-  const raw = value as { kind?: unknown; apiVersion?: unknown; metadata?: { name?: unknown; namespace?: unknown } }
+  // an item of a List that is being written is nothing yet
+  const raw = value as { kind?: unknown; apiVersion?: unknown; metadata?: { name?: unknown } | null } | null
   const title =
-    `${typeof raw.kind === 'string' ? raw.kind : 'object'} ${typeof raw.metadata?.name === 'string' ? raw.metadata.name : ''}`.trim()
+    `${typeof raw?.kind === 'string' ? raw.kind : 'object'} ${typeof raw?.metadata?.name === 'string' ? raw.metadata.name : ''}`.trim()
   const decoded = decode(value, { depth: 'rules', namespace: 'default' })
   if (decoded.kind === 'foreign') {
     const at = document.at([...above, 'kind'])
     problems.push(
-      said('foreign-kind', 'info', `${title}: objects of ${String(raw.apiVersion)} are not read`, {
+      said('foreign-kind', 'info', `${title}: objects of ${String(raw?.apiVersion)} are not read`, {
         file: name,
         ...at,
         object: title,

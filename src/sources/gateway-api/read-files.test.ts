@@ -35,6 +35,16 @@ const start = (): Promise<World> => {
 }
 
 describe('a folder', () => {
+  test('an item of a List that is being written costs only itself', async () => {
+    write('all.yaml', `apiVersion: v1\nkind: List\nitems:\n-\n`)
+    write('gateway.yaml', gateway)
+    const { objects, problems } = await start()
+    expect(objects.Gateway).toHaveLength(1)
+    expect(problems).toMatchObject([
+      { code: 'gateway-api/refused', severity: 'error', origin: { file: 'all.yaml', line: 4 } },
+    ])
+  })
+
   test('is read again when a file changes, comes or goes; what did not change is the same object', async () => {
     write('gateway.yaml', gateway)
     write('route.yaml', route('/a'))
@@ -147,6 +157,18 @@ describe('certificates', () => {
     expect(reasons).toEqual([undefined, 'OverlappingCertificates', 'OverlappingHostnames', 'OverlappingHostnames'])
     // the key stands in no text
     expect(JSON.stringify(model)).not.toContain('PRIVATE KEY')
+  })
+
+  test('a Secret that stands in a List takes its data from files too', async () => {
+    mkdirSync(join(folder, 'tls'))
+    write('tls/one.crt', 'a certificate')
+    write(
+      'tls/all.yaml',
+      'apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Secret\n  metadata: {name: one, annotations: {gantry.dev/files: tls.crt=one.crt}}\n',
+    )
+    const world = await start()
+    expect(world.problems).toEqual([])
+    expect(world.objects.Secret[0]?.spec.data['tls.crt']?.reveal()).toBe('a certificate')
   })
 
   test('a certificate that is renewed on disk is read again', async () => {
