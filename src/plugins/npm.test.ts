@@ -1,6 +1,8 @@
 /** Plugins and middleware that others wrote, from npm, unmodified. */
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -18,6 +20,9 @@ beforeAll(async () => {
     'express-gateway-plugin-cookie-parser@1.1.4',
     'express-gateway-plugin-openapi3-mock-server@0.0.3',
     'deasync@0.1.30',
+    'express-gateway-plugin-oauth@4.2.2',
+    // oauth requires it without saying so
+    'debug@4',
     'compression@1',
     'morgan@1',
     'helmet@7',
@@ -126,6 +131,39 @@ test('express-gateway-plugin-openapi3-mock-server: its routes answer before ever
   if (Number(process.versions.node.split('.')[0]) > 22)
     expect(answer).toMatchObject({ diagnostics: [{ code: 'plugins/failed' }], other: 200 })
   else expect(answer).toEqual({ diagnostics: [], status: 200, body: '{"name":"rex"}', other: 200, seen: 1 })
+})
+
+test('express-gateway-plugin-oauth: another server decides who is let in, and names the consumer', async () => {
+  const asked: unknown[] = []
+  const authority = createServer((req, res) => {
+    asked.push([req.method, req.url, req.headers.authorization])
+    const known = req.headers.authorization === 'Bearer good'
+    res.writeHead(known ? 200 : 403, { 'content-type': 'application/json' })
+    const data = { idCliente: 'c1', username: 'u1', authorities: [{ authority: 'READ' }] }
+    res.end(JSON.stringify(known ? { data } : { why: 'unknown' }))
+  })
+  await new Promise<void>((resolve) => authority.listen(0, '127.0.0.1', resolve))
+  open.push({ close: () => (authority.closeAllConnections(), authority.close()) })
+  const { port } = authority.address() as AddressInfo
+  const plugins = await load({})
+  expect(await plugins.reload([wish('oauth')])).toEqual([])
+  const guard = (role: string): Step =>
+    plugins.host
+      .policy('authentication')
+      ?.compile({ authorizationURL: `http://127.0.0.1:${port}/auth`, authorizedRoles: [role] }) as Step
+  const ask = async (served: Served, authorization: string): Promise<unknown> => {
+    const answer = await fetch(served.url, { headers: { authorization } })
+    const body = await answer.text()
+    return answer.ok ? answer.status : [answer.status, body]
+  }
+  const readers = await run([guard('READ')])
+  expect(await ask(readers, 'Bearer good')).toBe(200)
+  expect(await ask(readers, 'Bearer bad')).toEqual([403, '{"why":"unknown"}'])
+  expect(readers.seen.map(({ headers }) => [headers['idcliente'], headers['idusuario']])).toEqual([['c1', 'u1']])
+  const writers = await run([guard('WRITE')])
+  expect(await ask(writers, 'Bearer good')).toEqual([401, 'Acesso negado'])
+  expect(writers.seen).toEqual([])
+  expect(asked).toEqual(['good', 'bad', 'good'].map((token) => ['GET', '/auth', `Bearer ${token}`]))
 })
 
 test('compression', async () => {
