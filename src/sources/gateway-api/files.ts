@@ -21,6 +21,8 @@ interface ParsedFile {
   readonly objects: readonly AnyResource[]
   readonly locals: readonly LocalService[]
   readonly problems: readonly Diagnostic[]
+  /** Some of it is from an earlier text, because what stands there now is wrong. */
+  readonly kept?: boolean
 }
 
 export interface FilesOptions {
@@ -40,8 +42,10 @@ export function createFileReader(options: FilesOptions): (texts: Texts, others: 
     const problems: Diagnostic[] = []
     const locals: LocalService[] = []
     const byKey = new Map<string, AnyResource>()
+    let stale = false
     for (const name of [...texts.keys()].sort()) {
       const text = texts.get(name)
+      let file = parsed.get(name)
       if (text === undefined) {
         problems.push({
           code: 'gateway-api/unreadable',
@@ -49,18 +53,20 @@ export function createFileReader(options: FilesOptions): (texts: Texts, others: 
           message: `${name} cannot be read`,
           origin: { source: 'gateway-api', file: name },
         })
-        continue
-      }
-      let file = parsed.get(name)
-      if (file?.text !== text) {
-        file = isEndpointsFile(name) ? parseEndpointsFile(name, text) : parseFile(name, text)
+        if (file === undefined) continue
+        stale = true
+      } else if (file?.text !== text) {
+        const now = isEndpointsFile(name) ? parseEndpointsFile(name, text) : parseFile(name, text)
+        file = file === undefined ? now : withLastGood(name, now, file)
         parsed.set(name, file)
       }
+      stale ||= file.kept === true
       problems.push(...file.problems)
       locals.push(...file.locals)
       for (const each of file.objects) {
-        const object = each.kind === 'Secret' ? withFiles(each, name, others, secrets, problems) : each
-        const key = `${object.kind} ${keyOf(object)}`
+        const object =
+          each.kind === 'Secret' ? withFiles(each, name, others, secrets, file.kept === true, problems) : each
+        const key = nameOf(object)
         const known = byKey.get(key)
         if (known === undefined) byKey.set(key, object)
         else {
@@ -83,8 +89,36 @@ export function createFileReader(options: FilesOptions): (texts: Texts, others: 
       place: { kind: 'files', address: options.address },
       objects: withLocalServices(objects, [...locals, ...annotated.filter((each) => !said.has(each.key))]),
       problems,
+      ...(stale ? { stale } : {}),
     }
   }
+}
+
+/**
+ * A cluster refuses an update that is wrong and keeps what it has. So does a folder: of a file whose YAML is broken, or that was
+ * emptied, everything stays as it was; of one with objects that are refused, those that are no longer found in it.
+ */
+function withLastGood(name: string, now: ParsedFile, before: ParsedFile): ParsedFile {
+  if (before.objects.length === 0 && before.locals.length === 0) return now
+  if (now.text.trim() === '') {
+    const message = `${name} is empty: what it said before stands until it says something, or is removed`
+    return { ...before, text: now.text, problems: [said('empty', 'warning', message, { file: name })], kept: true }
+  }
+  const wrong = now.problems.filter(({ severity }) => severity === 'error')
+  if (wrong.length === 0) return now
+  if (wrong.some(({ code }) => code === 'gateway-api/yaml'))
+    return { ...before, text: now.text, problems: now.problems, kept: true }
+  const found = new Set([...now.objects.map(nameOf), ...now.locals.map(({ key }) => key)])
+  return {
+    ...now,
+    objects: [...now.objects, ...before.objects.filter((each) => !found.has(nameOf(each)))],
+    locals: [...now.locals, ...before.locals.filter(({ key }) => !found.has(key))],
+    kept: true,
+  }
+}
+
+function nameOf(object: AnyResource): string {
+  return `${object.kind} ${keyOf(object)}`
 }
 
 /** Files that Secrets take their data from, relative to the folder. */
@@ -281,14 +315,18 @@ function withFiles(
   file: string,
   others: Texts,
   known: WeakMap<SecretObject, { readonly texts: string; readonly secret: SecretObject }>,
+  kept: boolean,
   problems: Diagnostic[],
 ): SecretObject {
   const annotation = secret.metadata.annotations?.[filesAnnotation]
   if (annotation === undefined) return secret
+  const before = known.get(secret)
   const data: Record<string, Hidden> = { ...secret.spec.data }
   const texts: string[] = []
   for (const { key, path } of parseFiles(annotation)) {
     const text = others.get(posix.join(posix.dirname(file), path))
+    // a text that is wrong names no files
+    if (text === undefined && kept && before !== undefined) return before.secret
     texts.push(text ?? '')
     if (text === undefined) {
       problems.push({
@@ -300,7 +338,6 @@ function withFiles(
       })
     } else data[key] = new Hidden(text)
   }
-  const before = known.get(secret)
   if (before?.texts === texts.join('\0')) return before.secret
   const filled: SecretObject = { ...secret, spec: { ...secret.spec, data } }
   placeObject(filled, (field) => {

@@ -90,6 +90,68 @@ describe('a folder', () => {
     )
   })
 
+  test('a file that becomes wrong leaves what it said before, until it is right again or removed', async () => {
+    write('gateway.yaml', gateway)
+    write('route.yaml', route('/a'))
+    write('endpoints.yml', 'shop: 127.0.0.1:3000\n')
+    const translate = createTranslator()
+    const served = (world: World): unknown => {
+      const { model } = translate(world)
+      return [
+        world.stale ?? false,
+        model.listeners.length,
+        model.routes[0]?.match.path,
+        model.endpoints[0]?.addresses[0]?.port,
+      ]
+    }
+    const at = (value: string): unknown => ({ kind: 'prefix', value })
+    expect(served(await start())).toEqual([false, 1, at('/a'), 3000])
+
+    write('route.yaml', route('/b').slice(0, -20))
+    let world = await next()
+    expect([...(served(world) as unknown[]), world.problems[0]?.code]).toEqual([
+      true,
+      1,
+      '/a',
+      3000,
+      'gateway-api/yaml',
+    ])
+    write('gateway.yaml', '')
+    world = await next()
+    expect([...(served(world) as unknown[]), world.problems[0]?.code]).toEqual([
+      true,
+      1,
+      '/a',
+      3000,
+      'gateway-api/empty',
+    ])
+    write('endpoints.yml', 'shop: [\n')
+    expect(served(await next())).toEqual([true, 1, at('/a'), 3000])
+    write('route.yaml', route('3'))
+    world = await next()
+    expect(served(world)).toEqual([true, 1, at('/a'), 3000])
+    expect(world.problems.map(({ code }) => code)).toContain('gateway-api/refused')
+
+    write('route.yaml', route('/b'))
+    expect(served(await next())).toEqual([true, 1, at('/b'), 3000])
+    write('endpoints.yml', 'shop: 127.0.0.1:3001\n')
+    expect(served(await next())).toEqual([true, 1, at('/b'), 3001])
+    rmSync(join(folder, 'gateway.yaml'))
+    world = await next()
+    expect([world.stale ?? false, world.objects.Gateway.length]).toEqual([false, 0])
+  })
+
+  test('a Secret whose file becomes wrong keeps the data of its files', async () => {
+    const secret = `apiVersion: v1\nkind: Secret\nmetadata: {name: s, annotations: {gantry.dev/files: "a=a.txt"}}\n`
+    write('a.txt', 'first')
+    write('secret.yaml', secret)
+    expect((await start()).objects.Secret[0]?.spec.data?.['a']?.reveal()).toBe('first')
+    write('secret.yaml', `${secret}type: [\n`)
+    const world = await next()
+    expect(world.objects.Secret[0]?.spec.data?.['a']?.reveal()).toBe('first')
+    expect(world.problems.map(({ code }) => code)).toEqual(['gateway-api/yaml'])
+  })
+
   test('is recognised by what its files say', async () => {
     write('other.yaml', 'kind: Other\n')
     expect(await recogniseFolder(folder)).toBe(false)

@@ -128,6 +128,8 @@ export interface World {
   readonly objects: Objects
   /** Objects that could not be read at all. */
   readonly problems: readonly Diagnostic[]
+  /** True: some objects are as they were read before, because what stands in their file now is wrong. */
+  readonly stale?: boolean
 }
 
 export const emptyObjects: Objects = Object.freeze({

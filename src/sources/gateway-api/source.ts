@@ -83,7 +83,8 @@ export function createGatewayApi(options: GatewayApiOptions): GatewayApi {
     },
     translate: (world) => {
       began = performance.now()
-      return translator(world)
+      const translation = translator(world)
+      return world.stale === true ? { ...translation, stale: true } : translation
     },
     report(statuses) {
       // from world to data planes that serve it; a single slow one does not count for long
