@@ -112,7 +112,7 @@ describe('a folder', () => {
     expect([...(served(world) as unknown[]), world.problems[0]?.code]).toEqual([
       true,
       1,
-      '/a',
+      at('/a'),
       3000,
       'gateway-api/yaml',
     ])
@@ -121,7 +121,7 @@ describe('a folder', () => {
     expect([...(served(world) as unknown[]), world.problems[0]?.code]).toEqual([
       true,
       1,
-      '/a',
+      at('/a'),
       3000,
       'gateway-api/empty',
     ])
