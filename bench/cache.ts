@@ -28,6 +28,11 @@ export function installedIn(name: string): string {
   return join(cacheFolder(), name)
 }
 
+/** As a person writes it: results are published, and whose home it was is nobody's business. */
+export function shown(text: string): string {
+  return text.replaceAll(homedir(), '~')
+}
+
 /** A folder is whole when its mark is there; what was left half done is done again. */
 function once(
   name: string,
@@ -41,7 +46,7 @@ function once(
   const [command, args] = how(folder)
   process.stderr.write(`installing ${name} into ${folder} …\n`)
   const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'ignore', 'pipe'] })
-  if (status !== 0) return `${command} ${args.join(' ')} failed: ${error?.message ?? stderr.trim().slice(-400)}`
+  if (status !== 0) return shown(`${command} ${args.join(' ')} failed: ${error?.message ?? stderr.trim().slice(-400)}`)
   writeFileSync(mark, '')
   return undefined
 }

@@ -2,19 +2,20 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { cacheFolder } from '../cache.ts'
+import { installedIn, shown } from '../cache.ts'
 import { apiKey } from '../materials.ts'
 import { freePort, type Peer } from './peer.ts'
 import { startProcess } from './process.ts'
 
 const version = '0.13.1'
+const kept = installedIn(`pingap-${version}`)
 const rows = ['plain', 'key', 'rate', 'keylimit', 'hs256', 'close', 'download', 'upload']
 
 export const pingap: Peer = {
   name: 'pingap',
   missing: () =>
     program() === undefined
-      ? `nobody has built it; apt-get install protobuf-compiler, then cargo install pingap@${version} --locked --root ${kept()}`
+      ? `nobody has built it; apt-get install protobuf-compiler, then cargo install pingap@${version} --locked --root ${shown(kept)}`
       : undefined,
 
   async start({ folder, backend, materials }) {
@@ -57,12 +58,8 @@ function location(name: string, path: string, plugins: readonly string[]): strin
   return `[locations.${name}]\nupstream = "backend"\npath = "${path}"\nplugins = ${JSON.stringify(plugins)}\n`
 }
 
-function kept(): string {
-  return join(cacheFolder(), `pingap-${version}`)
-}
-
 function program(): string | undefined {
-  const own = join(kept(), 'bin/pingap')
+  const own = join(kept, 'bin/pingap')
   if (existsSync(own)) return own
   const found = spawnSync('sh', ['-c', 'command -v pingap'], { encoding: 'utf8' }).stdout.trim()
   return found === '' ? undefined : found
