@@ -1,7 +1,6 @@
 /** `npm run bench:leak`: a million requests with faults → what the gateway holds before and after. Exit code 1: something is left, or an answer was wrong. */
-import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { execFile } from 'node:child_process'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -9,26 +8,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { prepareMaterials } from './materials.ts'
 import type { FaultLoad, FaultResult } from './load/faults.ts'
-import { followNice } from './measure.ts'
 import { startEcho } from './peers/backend.ts'
-import { node26, startGantry } from './peers/gantry.ts'
+import { startGantry } from './peers/gantry.ts'
 import { freePort } from './peers/peer.ts'
-import { startProcess, type Running } from './peers/process.ts'
+import { startProcess } from './peers/process.ts'
+import { nodeOption, onStage, programOption, say, type Stage } from './stage.ts'
 
 const run = promisify(execFile)
-const root = fileURLToPath(new URL('..', import.meta.url))
 const command = new Command('bench:leak')
   .description(
     'A million requests, some with clients that go away and backends that die; what is held before and after.',
   )
   .option('--requests <N>', 'how many', '1000000')
   .option('--seed <N>', 'decides the order', '1')
-  .option('--node <20|26>', 'which Node serves', '20')
-  .option('--program <FILE>', 'another build of gantry.js; default: dist/bin/gantry.js, built where it is missing')
+  .addOption(nodeOption)
+  .addOption(programOption)
   .addHelpText('after', '\nExample:\n  npm run bench:leak -- --requests 50000')
   .parse()
-const options = command.opts<{ requests: string; seed: string; node: string; program?: string }>()
-const program = options.program ?? join(root, 'dist/bin/gantry.js')
+const options = command.opts<{ requests: string; seed: string; node: string; program: string }>()
 
 interface Held {
   readonly sockets: number
@@ -44,18 +41,9 @@ const heapMore = 6 << 20
 /** The allocator keeps what it has had once; it must not go on growing. */
 const rssMore = 48 << 20
 
-followNice()
-const work = mkdtempSync(join(tmpdir(), 'gantry-leak-'))
-const running: Running[] = []
-try {
-  await main()
-} finally {
-  for (const one of running.toReversed()) await one.stop()
-  rmSync(work, { recursive: true, force: true })
-}
+await onStage('leak', options.program, main)
 
-async function main(): Promise<void> {
-  if (!existsSync(program)) execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
+async function main({ folder: work, running }: Stage): Promise<void> {
   const [backend, echo] = [await freePort(), await freePort()]
   const faulty = fileURLToPath(new URL('load/faulty.ts', import.meta.url))
   const args = ['--import', 'tsx', faulty, String(backend)]
@@ -68,8 +56,8 @@ async function main(): Promise<void> {
   const gantry = await startGantry(
     { folder, backend, echo, materials: prepareMaterials(join(work, 'materials')) },
     {
-      program,
-      node: options.node === '26' ? node26 : process.execPath,
+      program: options.program,
+      node: options.node,
       nodeArgs: ['--expose-gc', '--import', probe],
       environment: { BENCH_PROBE_FILE: file },
     },
@@ -158,10 +146,6 @@ function line(one: Held): string {
 
 function mb(bytes: number): string {
   return (bytes / (1 << 20)).toFixed(1)
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`)
 }
 
 function byName([one]: [string, unknown], [other]: [string, unknown]): number {

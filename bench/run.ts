@@ -1,12 +1,10 @@
 /** `npm run bench`: Gantry beside its peers, each pinned to one core, in alternation → tables with ratios, JSON and a picture. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, tmpdir } from 'node:os'
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { ordinary, prepareMaterials } from './materials.ts'
-import { followNice, generate, measure, median, type Load, type Sample } from './measure.ts'
+import { generate, measure, median, type Load, type Sample } from './measure.ts'
 import { startBackend, startEcho } from './peers/backend.ts'
 import { envoy } from './peers/envoy.ts'
 import { expressGateway } from './peers/express-gateway.ts'
@@ -15,9 +13,9 @@ import { haproxy } from './peers/haproxy.ts'
 import { nginx } from './peers/nginx.ts'
 import { freePort, type Peer, type Place, type Started } from './peers/peer.ts'
 import { pingap } from './peers/pingap.ts'
-import type { Running } from './peers/process.ts'
 import { summarise } from './profile.ts'
 import { loadRows, type LoadRow } from './rows.ts'
+import { machine, onStage, programOption, say, type Stage } from './stage.ts'
 import { idle } from './studies/idle.ts'
 import { latency } from './studies/latency.ts'
 import { routes } from './studies/routes.ts'
@@ -25,7 +23,6 @@ import { workers } from './studies/workers.ts'
 import type { Bench, Section, Study } from './study.ts'
 import { drawPicture, drawSection, drawTable, drawThroughput, type Row } from './table.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const studies: readonly Study[] = [latency, routes, idle, workers]
 const rowNames = [...loadRows, ...studies].map(({ name }) => name)
 const peerNames = ['nginx', 'gantry', 'gantry26', 'envoy', 'haproxy', 'pingap', 'express-gateway']
@@ -42,7 +39,7 @@ const command = new Command('bench')
   .option('--json <FILE>', 'write every sample')
   .option('--svg <FILE>', 'write the table as a picture')
   .option('--profile <FOLDER>', "write Gantry's CPU profiles there, one for each row")
-  .option('--program <FILE>', 'another build of gantry.js; default: dist/bin/gantry.js, built where it is missing')
+  .addOption(programOption)
   .addHelpText(
     'after',
     `\nRows:\n${[...loadRows, ...studies].map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join('\n')}
@@ -63,25 +60,16 @@ const options = command.opts<{
   json?: string
   svg?: string
   profile?: string
-  program?: string
+  program: string
 }>()
 const rowsAsked = chosen('row', options.rows, rowNames)
 const peersAsked = chosen('peer', options.peers, peerNames)
-const program = options.program ?? join(root, 'dist/bin/gantry.js')
+const { program } = options
 const [seconds, rounds, warm] = [Number(options.seconds), Number(options.rounds), Number(options.warm)]
 
-followNice()
-const work = mkdtempSync(join(tmpdir(), 'gantry-bench-'))
-const running: Running[] = []
-try {
-  await main()
-} finally {
-  for (const one of running.toReversed()) await one.stop()
-  rmSync(work, { recursive: true, force: true })
-}
+await onStage('bench', program, main)
 
-async function main(): Promise<void> {
-  if (!existsSync(program)) execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
+async function main({ folder: work, running }: Stage): Promise<void> {
   const absent: { readonly peer: string; readonly why: string }[] = []
   const all: readonly Peer[] = [nginx, ...gantryPeers(program, undefined), envoy, haproxy, pingap, expressGateway]
   const peers = all.filter((peer) => {
@@ -116,7 +104,7 @@ async function main(): Promise<void> {
   const before = loadavg()
 
   const asked = loadRows.filter(({ name }) => rowsAsked.includes(name))
-  const measured = asked.length === 0 ? { rows: [], samples: {} } : await measureRows(bench, asked)
+  const measured = asked.length === 0 ? { rows: [], samples: {} } : await measureRows(bench, asked, running)
   if (measured.rows.length > 0) {
     const names = peers.map(({ name }) => name)
     process.stdout.write(`${drawTable(measured.rows, names)}\n${drawThroughput(measured.rows, names)}\n`)
@@ -131,15 +119,8 @@ async function main(): Promise<void> {
 
   if (options.svg !== undefined) writeFileSync(options.svg, drawPicture(measured.rows))
   if (options.json !== undefined) {
-    const machine = {
-      date: new Date().toISOString(),
-      node: process.version,
-      load: { before, after: loadavg() },
-      cores: cpus().length,
-      cpu: cpus()[0]?.model,
-      kernel: execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim(),
-    }
-    writeFileSync(options.json, `${JSON.stringify({ machine, absent, ...measured, sections }, undefined, 1)}\n`)
+    const here = { ...machine(), load: { before, after: loadavg() } }
+    writeFileSync(options.json, `${JSON.stringify({ machine: here, absent, ...measured, sections }, undefined, 1)}\n`)
   }
   for (const { peer, why } of absent) say(`LEFT OUT: ${peer}: ${why}`)
 }
@@ -147,6 +128,7 @@ async function main(): Promise<void> {
 async function measureRows(
   bench: Bench,
   asked: readonly LoadRow[],
+  running: Stage['running'],
 ): Promise<{ readonly rows: readonly Row[]; readonly samples: Readonly<Record<string, readonly Sample[]>> }> {
   const started: { readonly name: string; readonly peer: Started }[] = []
   for (const peer of bench.peers) {
@@ -221,7 +203,7 @@ function loadOf(bench: Bench, row: LoadRow, peer: Started): Load | undefined {
     ...(row.connections === undefined ? {} : { connections: row.connections }),
     ...(row.streams === undefined ? {} : { streams: row.streams }),
     ...(row.websocket === undefined ? {} : { websocket: row.websocket }),
-    ...(row.script === undefined ? {} : { script: script(row.name, row.script) }),
+    ...(row.script === undefined ? {} : { script: script(bench, row.name, row.script) }),
   }
 }
 
@@ -232,8 +214,8 @@ function medians(samples: readonly Sample[]): Sample {
   ) as unknown as Sample
 }
 
-function script(name: string, text: string): string {
-  const file = join(work, `${name}.lua`)
+function script(bench: Bench, name: string, text: string): string {
+  const file = join(bench.place('scripts').folder, `${name}.lua`)
   writeFileSync(file, text)
   return file
 }
@@ -243,8 +225,4 @@ function chosen(what: string, list: string, known: readonly string[]): readonly 
   const unknown = names.find((name) => !known.includes(name))
   if (unknown !== undefined) command.error(`there is no ${what} ${unknown}; there are ${known.join(', ')}`)
   return names
-}
-
-function say(line: string): void {
-  process.stderr.write(`${line}\n`)
 }

@@ -1,21 +1,17 @@
 /** `npm run bench:swap`: 20 changes of routes, certificates and endpoints under load → every answer that was not the expected one. Exit code 1: there was one. */
-import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
-import { fileURLToPath } from 'node:url'
 import { Command } from 'commander'
 import { answerBody, makeCertificate, ordinary, prepareMaterials } from './materials.ts'
-import { followNice, generateAtRate } from './measure.ts'
+import { generateAtRate } from './measure.ts'
 import { startBackend } from './peers/backend.ts'
-import { configuration, node26, startGantry, type StartedGantry } from './peers/gantry.ts'
+import { configuration, startGantry, type StartedGantry } from './peers/gantry.ts'
 import { freePort } from './peers/peer.ts'
-import type { Running } from './peers/process.ts'
+import { nodeOption, onStage, programOption, say, type Stage } from './stage.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const command = new Command('bench:swap')
   .description(
     '20 changes of routes, certificates and endpoints under load; no answer may be another one, no connection closed.',
@@ -23,30 +19,20 @@ const command = new Command('bench:swap')
   .option('--workers <NAMES>', 'comma separated: with how many', '1,2')
   .option('--rates <NAMES>', 'comma separated: requests a second on each port, or max', '500,max')
   .option('--changes <N>', 'of the configuration', '20')
-  .option('--node <20|26>', 'which Node serves', '20')
-  .option('--program <FILE>', 'another build of gantry.js; default: dist/bin/gantry.js, built where it is missing')
+  .addOption(nodeOption)
+  .addOption(programOption)
   .addHelpText('after', '\nExample:\n  npm run bench:swap -- --workers 2 --rates 500')
   .parse()
-const options = command.opts<{ workers: string; rates: string; changes: string; node: string; program?: string }>()
-const program = options.program ?? join(root, 'dist/bin/gantry.js')
+const options = command.opts<{ workers: string; rates: string; changes: string; node: string; program: string }>()
 const changes = Number(options.changes)
 /** Milliseconds between two changes. */
 const pause = 700
 
-followNice()
-const work = mkdtempSync(join(tmpdir(), 'gantry-swap-'))
-const running: Running[] = []
-try {
-  await main()
-} finally {
-  for (const one of running.toReversed()) await one.stop()
-  rmSync(work, { recursive: true, force: true })
-}
+await onStage('swap', options.program, main)
 
 type Count = Readonly<Record<string, number>>
 
-async function main(): Promise<void> {
-  if (!existsSync(program)) execFileSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: 'inherit' })
+async function main({ folder: work, running }: Stage): Promise<void> {
   const materials = prepareMaterials(join(work, 'materials'))
   const backends = [await freePort(), await freePort()]
   for (const [at, port] of backends.entries()) running.push(await startBackend(join(work, `backend-${at}`), port))
@@ -69,8 +55,8 @@ async function main(): Promise<void> {
       const gantry = await startGantry(
         { folder, backend: backends[0] ?? 0, echo: 0, materials },
         {
-          program,
-          node: options.node === '26' ? node26 : process.execPath,
+          program: options.program,
+          node: options.node,
           prepared: true,
           watch: 'on',
           logLevel: 'info',
@@ -212,8 +198,4 @@ pipelines:
     policies:
       - proxy: { action: { serviceEndpoint: backend } }
 `
-}
-
-function say(text: string): void {
-  process.stderr.write(`${text}\n`)
 }

@@ -1,7 +1,6 @@
 /** `npm run bench:gateway-api`: a cluster of processes, an implementation in it → how fast, how quietly and in how much memory it follows. */
-import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { LabOptions } from '../../conformance/kubelet/main.ts'
@@ -9,6 +8,7 @@ import { inNamespaces } from '../../conformance/kubelet/namespaces.ts'
 import { typescript } from '../../conformance/program.ts'
 import { buildCluster, buildSuite } from '../../conformance/programs.ts'
 import { labTools, requireTools, whyNoLab } from '../../conformance/tools.ts'
+import { buildMissing, machine, ownBuild } from '../stage.ts'
 import { type InsideOptions, type PeerName, peerNames } from './options.ts'
 import { envoyGateway } from './peers/envoy-gateway/peer.ts'
 import { drawResults, missed, type Result, rowNames, type RowName } from './rows.ts'
@@ -58,8 +58,7 @@ const why = whyNoLab()
 if (why !== undefined) throw new Error(why)
 await buildCluster(say)
 await buildSuite('v1.7.0', say)
-if (flags.peers.includes('gantry') && !existsSync(join(checkout, 'dist/bin/gantry.js')))
-  execFileSync('npm', ['run', '--silent', 'build'], { cwd: checkout, stdio: 'inherit' })
+if (flags.peers.includes('gantry')) buildMissing(ownBuild)
 
 const results: Result[] = []
 for (const peer of flags.peers) {
@@ -68,15 +67,8 @@ for (const peer of flags.peers) {
 }
 console.log(drawResults(results))
 if (flags.json !== undefined) {
-  const machine = {
-    date: new Date().toISOString(),
-    node: process.version,
-    load: loadavg(),
-    cores: cpus().length,
-    cpu: cpus()[0]?.model,
-    kernel: execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim(),
-  }
-  writeFileSync(flags.json, `${JSON.stringify({ machine, results }, undefined, 2)}\n`)
+  const here = { ...machine(), load: loadavg() }
+  writeFileSync(flags.json, `${JSON.stringify({ machine: here, results }, undefined, 2)}\n`)
 }
 const own = results.find(({ peer }) => peer === 'gantry')
 if (results.length < flags.peers.length || own?.figures.some(missed)) process.exitCode = 1

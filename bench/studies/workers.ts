@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { ordinary } from '../materials.ts'
 import { cpuSeconds, generate, measure, median } from '../measure.ts'
 import { startBackend } from '../peers/backend.ts'
-import { configuration, node26, startGantry } from '../peers/gantry.ts'
+import { configuration, nodeOfPeer, startGantry } from '../peers/gantry.ts'
 import { startNginx } from '../peers/nginx.ts'
 import { freePort, type Place, type Started } from '../peers/peer.ts'
 import type { Cores } from '../peers/process.ts'
@@ -85,7 +85,7 @@ async function throughput(bench: Bench, name: string, count: 1 | 2): Promise<num
 
 function startOn(bench: Bench, name: string, place: Place, count: number, cores: Cores): Promise<Started> {
   if (name === 'nginx') return startNginx(place, { processes: count, cores })
-  return startGantry(place, { program: bench.program, node: nodeOf(name), workers: count, cores })
+  return startGantry(place, { program: bench.program, node: nodeOfPeer(name), workers: count, cores })
 }
 
 /** What counting costs, without and with a primary that counts; and whether exactly as many pass as may. */
@@ -94,7 +94,12 @@ async function limitsOf(bench: Bench, name: string, notes: string[]): Promise<re
   let primary = Number.NaN
   for (const count of [1, 2]) {
     const place = bench.place(`limits-${name}-${count}`)
-    const started = await startGantry(place, { program: bench.program, node: nodeOf(name), workers: count, cores: '0' })
+    const started = await startGantry(place, {
+      program: bench.program,
+      node: nodeOfPeer(name),
+      workers: count,
+      cores: '0',
+    })
     try {
       const samples: Record<'plain' | 'rate', number[]> = { plain: [], rate: [] }
       const ofPrimary: number[] = []
@@ -139,7 +144,7 @@ pipelines:
       - proxy: { action: { serviceEndpoint: backend } }
 `
   writeFileSync(join(place.folder, 'gateway.config.yml'), config)
-  const options = { program: bench.program, node: nodeOf(name), workers: 2, prepared: true, cores: '0,1' } as const
+  const options = { program: bench.program, node: nodeOfPeer(name), workers: 2, prepared: true, cores: '0,1' } as const
   const started = await startGantry(place, options)
   try {
     const { requests, refused } = await generate({ url: `${started.origin('plain')}/`, headers: ordinary }, 3)
@@ -148,8 +153,4 @@ pipelines:
   } finally {
     await started.stop()
   }
-}
-
-function nodeOf(name: string): string {
-  return name === 'gantry26' ? node26 : process.execPath
 }
