@@ -5,10 +5,11 @@ import { Secret as Hidden } from '../../model/secret.ts'
 import { parseYaml } from '../../lib/yaml/yaml.ts'
 import type { YamlDocument } from '../../lib/yaml/yaml.ts'
 import { decode } from './decode.ts'
+import { annotatedEndpoints, isEndpointsFile, parseEndpointsFile } from './endpoints-file.ts'
 import type { LocalService } from './local-services.ts'
-import { endpointsAnnotation, parseEndpoints, withLocalServices } from './local-services.ts'
-import { objectName, originOf, placeObject } from './origin.ts'
-import type { AnyResource, KnownKind, Objects, SecretObject, Service, World } from './resources.ts'
+import { withLocalServices } from './local-services.ts'
+import { diagnoseAt, objectName, originOf, placeObject } from './origin.ts'
+import type { AnyResource, KnownKind, Objects, SecretObject, World } from './resources.ts'
 import { emptyObjects, keyOf } from './resources.ts'
 import type { Path } from './validate.ts'
 import { printPath } from './validate.ts'
@@ -33,65 +34,83 @@ export interface FilesOptions {
 
 const filesAnnotation = 'gantry.dev/files'
 
-/** A reader remembers the files it has parsed. `others` are files that Secrets name, by relative path. */
-export function createFileReader(options: FilesOptions): (texts: Texts, others: Texts) => World {
+/**
+ * A reader remembers the files it has parsed. `others` are files that Secrets name, by relative path; `lost` what cannot be
+ * looked into: relative folder ('': all of it) → what is wrong, in words. What was read there stands.
+ */
+export function createFileReader(
+  options: FilesOptions,
+): (texts: Texts, others: Texts, lost?: ReadonlyMap<string, string>) => World {
   const parsed = new Map<string, ParsedFile>()
-  const secrets = new WeakMap<SecretObject, { readonly texts: string; readonly secret: SecretObject }>()
+  const secrets: FilledSecrets = new WeakMap()
 
-  return (texts, others) => {
-    const problems: Diagnostic[] = []
-    const locals: LocalService[] = []
+  return (texts, others, lost = new Map<string, string>()) => {
+    const problems = [...lost].map(([folder, message]) =>
+      diagnoseAt('unreadable', 'error', message, { file: folder === '' ? '.' : folder }, lostHint),
+    )
+    const locals = new Map<string, LocalService>()
     const byKey = new Map<string, AnyResource>()
-    let stale = false
-    for (const name of [...texts.keys()].sort()) {
+    const isLost = (name: string): boolean =>
+      [...lost.keys()].some((folder) => folder === '' || name.startsWith(`${folder}/`))
+    let stale = lost.size > 0
+    for (const name of parsed.keys()) if (!texts.has(name) && !isLost(name)) parsed.delete(name)
+    for (const name of [...new Set([...texts.keys(), ...parsed.keys()])].sort()) {
       const text = texts.get(name)
       let file = parsed.get(name)
       if (text === undefined) {
-        problems.push({
-          code: 'gateway-api/unreadable',
-          severity: 'error',
-          message: `${name} cannot be read`,
-          origin: { source: 'gateway-api', file: name },
-        })
+        if (texts.has(name)) problems.push(diagnoseAt('unreadable', 'error', `${name} cannot be read`, { file: name }))
         if (file === undefined) continue
         stale = true
       } else if (file?.text !== text) {
-        const now = isEndpointsFile(name) ? parseEndpointsFile(name, text) : parseFile(name, text)
+        const now = isEndpointsFile(name)
+          ? { text, objects: [], ...parseEndpointsFile(name, text) }
+          : parseFile(name, text)
         file = file === undefined ? now : withLastGood(name, now, file)
         parsed.set(name, file)
       }
-      stale ||= file.kept === true
+      const kept = file.kept === true || text === undefined
+      stale ||= kept
       problems.push(...file.problems)
-      locals.push(...file.locals)
+      for (const local of file.locals) {
+        const known = locals.get(local.key)
+        if (known === undefined) locals.set(local.key, local)
+        else problems.push(twice(local.title, local.origin, known.origin))
+      }
       for (const each of file.objects) {
-        const object =
-          each.kind === 'Secret' ? withFiles(each, name, others, secrets, file.kept === true, problems) : each
+        let object = each
+        if (each.kind === 'Secret') {
+          const filled = withFiles(each, name, others, secrets, kept, problems)
+          stale ||= filled.stale
+          object = filled.secret
+        }
         const key = nameOf(object)
         const known = byKey.get(key)
         if (known === undefined) byKey.set(key, object)
-        else {
-          problems.push({
-            code: 'gateway-api/duplicate',
-            severity: 'error',
-            message: `${objectName(object)} is written twice; the first one counts`,
-            origin: originOf(object),
-            related: [originOf(known)],
-          })
-        }
+        else problems.push(twice(objectName(object), originOf(object), originOf(known)))
       }
     }
-    for (const name of parsed.keys()) if (!texts.has(name)) parsed.delete(name)
     const objects = collect(byKey.values())
-    const annotated = objects.Service.flatMap((service) => localOf(service, problems))
-    const said = new Set(locals.map((each) => each.key))
+    for (const local of objects.Service.flatMap((service) => annotatedEndpoints(service, problems))) {
+      const known = locals.get(local.key)
+      if (known === undefined) locals.set(local.key, local)
+      else problems.push(twice(`endpoints of ${local.title}`, local.origin, known.origin))
+    }
+    const served = withLocalServices(objects, [...locals.values()])
     return {
       controllerName: options.controllerName,
       place: { kind: 'files', address: options.address },
-      objects: withLocalServices(objects, [...locals, ...annotated.filter((each) => !said.has(each.key))]),
-      problems,
+      objects: served.objects,
+      problems: [...problems, ...served.problems],
       ...(stale ? { stale } : {}),
     }
   }
+}
+
+const lostHint = 'what was read there before stands until it can be read again'
+
+function twice(what: string, origin: Origin, first: Origin): Diagnostic {
+  const message = `${what} is written twice; the first one counts`
+  return { ...diagnoseAt('duplicate', 'error', message, origin), related: [first] }
 }
 
 /**
@@ -102,7 +121,12 @@ function withLastGood(name: string, now: ParsedFile, before: ParsedFile): Parsed
   if (before.objects.length === 0 && before.locals.length === 0) return now
   if (now.text.trim() === '') {
     const message = `${name} is empty: what it said before stands until it says something, or is removed`
-    return { ...before, text: now.text, problems: [said('empty', 'warning', message, { file: name })], kept: true }
+    return {
+      ...before,
+      text: now.text,
+      problems: [diagnoseAt('empty', 'warning', message, { file: name })],
+      kept: true,
+    }
   }
   const wrong = now.problems.filter(({ severity }) => severity === 'error')
   if (wrong.length === 0) return now
@@ -136,10 +160,6 @@ export function namedFiles(texts: Texts): readonly string[] {
   return [...names].sort()
 }
 
-export function isEndpointsFile(name: string): boolean {
-  return /(^|\/)endpoints\.ya?ml$/.test(name)
-}
-
 function collect(all: Iterable<AnyResource>): Objects {
   const objects = Object.fromEntries(Object.keys(emptyObjects).map((kind) => [kind, [] as AnyResource[]])) as Record<
     KnownKind,
@@ -154,7 +174,7 @@ function parseFile(name: string, text: string): ParsedFile {
   const objects: AnyResource[] = []
   const { documents, mistakes } = parseYaml(text)
   for (const { message, line, column, severity } of mistakes)
-    problems.push(said('yaml', severity, message, { file: name, line, column }))
+    problems.push(diagnoseAt('yaml', severity, message, { file: name, line, column }))
   for (const document of documents) {
     if (document.value === undefined || document.value === null) continue
     for (const { value, above } of itemsOf(document.value)) readObject(name, document, value, above, objects, problems)
@@ -185,7 +205,7 @@ function readObject(
   if (decoded.kind === 'foreign') {
     const at = document.at([...above, 'kind'])
     problems.push(
-      said('foreign-kind', 'info', `${title}: objects of ${String(raw?.apiVersion)} are not read`, {
+      diagnoseAt('foreign-kind', 'info', `${title}: objects of ${String(raw?.apiVersion)} are not read`, {
         file: name,
         ...at,
         object: title,
@@ -198,7 +218,7 @@ function readObject(
     const field = printPath(path)
     const code = severity === 'error' ? 'refused' : 'unknown-field'
     problems.push(
-      said(
+      diagnoseAt(
         code,
         severity,
         `${title}${field === '' ? '' : ` ${field}`}: ${message}`,
@@ -219,88 +239,6 @@ function parsePath(field: string): Path {
   )
 }
 
-function said(
-  code: string,
-  severity: Diagnostic['severity'],
-  message: string,
-  origin: Omit<Origin, 'source'>,
-  hint?: string,
-): Diagnostic {
-  return {
-    code: `gateway-api/${code}`,
-    severity,
-    message,
-    ...(hint === undefined ? {} : { hint }),
-    origin: { source: 'gateway-api', ...origin },
-  }
-}
-
-function parseEndpointsFile(name: string, text: string): ParsedFile {
-  const problems: Diagnostic[] = []
-  const locals: LocalService[] = []
-  const { documents, mistakes } = parseYaml(text)
-  for (const { message, line, column, severity } of mistakes)
-    problems.push(said('yaml', severity, message, { file: name, line, column }))
-  for (const document of documents) {
-    if (document.value === undefined || document.value === null) continue
-    if (typeof document.value !== 'object' || Array.isArray(document.value)) {
-      problems.push(
-        said(
-          'endpoints',
-          'error',
-          `${name} is not a table of Services`,
-          { file: name, ...document.at([]) },
-          'web: 127.0.0.1:3000',
-        ),
-      )
-      continue
-    }
-    for (const [service, value] of Object.entries(document.value)) {
-      const pieces = Array.isArray(value) ? value.map(String) : [String(value)]
-      const endpoints = parseEndpoints(pieces.join(','))
-      const at = { file: name, ...document.at([service]) }
-      if ('wrong' in endpoints) {
-        problems.push(
-          said(
-            'endpoints',
-            'error',
-            `${service}: ${JSON.stringify(endpoints.wrong)} is not an address with a port`,
-            at,
-            '127.0.0.1:3000, or http=127.0.0.1:3000',
-          ),
-        )
-        continue
-      }
-      locals.push({ key: service.includes('/') ? service : `default/${service}`, endpoints, source: {} })
-    }
-  }
-  return { text, objects: [], locals, problems }
-}
-
-const annotatedLocals = new WeakMap<Service, LocalService>()
-
-function localOf(service: Service, problems: Diagnostic[]): readonly LocalService[] {
-  const annotation = service.metadata.annotations?.[endpointsAnnotation]
-  if (annotation === undefined) return []
-  const known = annotatedLocals.get(service)
-  if (known !== undefined) return [known]
-  const endpoints = parseEndpoints(annotation)
-  if ('wrong' in endpoints) {
-    const message = `${objectName(service)}: ${JSON.stringify(endpoints.wrong)} is not an address with a port`
-    problems.push({
-      code: 'gateway-api/endpoints',
-      severity: 'error',
-      message,
-      hint: '127.0.0.1:3000, or http=127.0.0.1:3000',
-      origin: originOf(service, 'metadata.annotations'),
-    })
-    return []
-  }
-  const local: LocalService = { key: keyOf(service), endpoints, source: service }
-  annotatedLocals.set(service, local)
-  return [local]
-}
-
 /** `tls.crt=web.crt, tls.key=web.key` */
 function parseFiles(annotation: string): readonly { readonly key: string; readonly path: string }[] {
   return annotation.split(',').flatMap((each) => {
@@ -309,41 +247,49 @@ function parseFiles(annotation: string): readonly { readonly key: string; readon
   })
 }
 
-/** A Secret whose data lie in files of their own, so that no key stands in YAML. */
+type FilledSecrets = WeakMap<SecretObject, { readonly texts: string; readonly secret: SecretObject }>
+
+/**
+ * A Secret whose data lie in files of their own, so that no key stands in YAML. A file that went missing leaves what it
+ * said: a renewal may be under way.
+ */
 function withFiles(
   secret: SecretObject,
   file: string,
   others: Texts,
-  known: WeakMap<SecretObject, { readonly texts: string; readonly secret: SecretObject }>,
+  known: FilledSecrets,
   kept: boolean,
   problems: Diagnostic[],
-): SecretObject {
+): { readonly secret: SecretObject; readonly stale: boolean } {
   const annotation = secret.metadata.annotations?.[filesAnnotation]
-  if (annotation === undefined) return secret
+  if (annotation === undefined) return { secret, stale: false }
   const before = known.get(secret)
   const data: Record<string, Hidden> = { ...secret.spec.data }
   const texts: string[] = []
+  let missing = false
   for (const { key, path } of parseFiles(annotation)) {
     const text = others.get(posix.join(posix.dirname(file), path))
     // a text that is wrong names no files
-    if (text === undefined && kept && before !== undefined) return before.secret
+    if (text === undefined && kept && before !== undefined) return { secret: before.secret, stale: true }
     texts.push(text ?? '')
     if (text === undefined) {
+      missing = true
       problems.push({
         code: 'gateway-api/unreadable',
         severity: 'error',
         message: `${objectName(secret)}: ${path} cannot be read`,
-        hint: 'paths are relative to the YAML file',
+        hint: before === undefined ? 'paths are relative to the YAML file' : lostHint,
         origin: originOf(secret, 'metadata.annotations'),
       })
     } else data[key] = new Hidden(text)
   }
-  if (before?.texts === texts.join('\0')) return before.secret
+  if (before !== undefined && (missing || before.texts === texts.join('\0')))
+    return { secret: before.secret, stale: missing }
   const filled: SecretObject = { ...secret, spec: { ...secret.spec, data } }
   placeObject(filled, (field) => {
     const { file: name, line, column } = originOf(secret, field)
     return { file: name ?? file, ...(line === undefined ? {} : { line }), ...(column === undefined ? {} : { column }) }
   })
   known.set(secret, { texts: texts.join('\0'), secret: filled })
-  return filled
+  return { secret: filled, stale: false }
 }

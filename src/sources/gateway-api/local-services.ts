@@ -1,68 +1,111 @@
 /**
  * Services without a cluster: what `endpoints.yml` and annotations say → EndpointSlices, and Services that nobody
- * declared. Pure.
+ * declared; what leads nowhere is said. Pure.
  *
  *     # endpoints.yml: Service (namespace/name; namespace "default" may be left out) → where it answers from here
  *     shop/web: 127.0.0.1:3000
  *     api: [127.0.0.1:3001, 127.0.0.1:3002]
- *     both: http=127.0.0.1:3000, grpc=127.0.0.1:9000      # by name or number of the Service's port
+ *     both: 80=127.0.0.1:3000, 9000=127.0.0.1:9000        # by number of the Service's port
+ *     named: http=127.0.0.1:3000, grpc=127.0.0.1:9000     # by name, where the Service is declared
  *
  * The same on a Service: annotation `gantry.dev/endpoints`.
  */
 import { isIP } from 'node:net'
+import { nearestWord } from '../../lib/yaml/words.ts'
+import type { Diagnostic, Origin } from '../../model/diagnostic.ts'
 import type { BackendReference } from './backends.ts'
+import { diagnoseAt } from './origin.ts'
 import type { AnyResource, EndpointSlice, Objects, Service, ServicePort } from './resources.ts'
 import { keyOf, routeKinds } from './resources.ts'
-
-export const endpointsAnnotation = 'gantry.dev/endpoints'
 
 /** One address of a Service; `port` names one of its ports, absent: all of them. */
 export interface LocalEndpoint {
   readonly port?: string
   readonly host: string
   readonly number: number
+  readonly origin: Origin
 }
 
 export interface LocalService {
   /** `namespace/name` */
   readonly key: string
+  /** As it was written, for messages. */
+  readonly title: string
   readonly endpoints: readonly LocalEndpoint[]
   /** What the resulting objects stand for, so that they keep their identity while it does. */
   readonly source: object
-}
-
-/** `http=127.0.0.1:3000, [::1]:3001` → endpoints, or the piece that is none. */
-export function parseEndpoints(text: string): readonly LocalEndpoint[] | { readonly wrong: string } {
-  const result: LocalEndpoint[] = []
-  for (const piece of text.split(',').map((each) => each.trim())) {
-    if (piece === '') continue
-    const found = /^(?:([A-Za-z0-9-]+)=)?(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(piece)
-    const number = Number(found?.[4])
-    if (found === null || number < 1 || number > 65535) return { wrong: piece }
-    const host = found[2] ?? found[3]!
-    result.push({ ...(found[1] === undefined ? {} : { port: found[1] }), host, number })
-  }
-  return result
+  readonly origin: Origin
 }
 
 /** Objects of the files with the Services and slices that the local ones stand for. */
-export function withLocalServices(objects: Objects, locals: readonly LocalService[]): Objects {
-  if (locals.length === 0) return objects
+export function withLocalServices(
+  objects: Objects,
+  locals: readonly LocalService[],
+): { readonly objects: Objects; readonly problems: readonly Diagnostic[] } {
+  if (locals.length === 0) return { objects, problems: [] }
   const declared = new Map(objects.Service.map((each) => [keyOf(each), each]))
-  const wanted = portsCalled(objects)
+  const called = portsCalled(objects)
   const services: Service[] = []
   const slices: EndpointSlice[] = []
+  const problems: Diagnostic[] = []
   for (const local of locals) {
-    const service = declared.get(local.key) ?? impliedService(local, wanted.get(local.key) ?? [])
-    if (!declared.has(local.key)) services.push(service)
+    const own = declared.get(local.key)
+    const service = own ?? impliedService(local, called.get(local.key) ?? [])
+    if (own === undefined) services.push(service)
     slices.push(...slicesOf(service, local))
+    if (own === undefined && service.spec.ports.length === 0)
+      problems.push(unused(local, [...declared.keys(), ...called.keys()]))
+    else problems.push(...local.endpoints.flatMap((each) => strayPort(local, each, service, own !== undefined)))
   }
   // what was said by hand stands in for what the files declare
   const answered = new Set(locals.map((each) => each.key))
   const others = objects.EndpointSlice.filter(
     (each) => !answered.has(`${each.metadata.namespace}/${each.spec.service ?? ''}`),
   )
-  return { ...objects, Service: [...objects.Service, ...services], EndpointSlice: [...others, ...slices] }
+  return {
+    objects: { ...objects, Service: [...objects.Service, ...services], EndpointSlice: [...others, ...slices] },
+    problems,
+  }
+}
+
+function unused({ key, title, origin }: LocalService, known: readonly string[]): Diagnostic {
+  const [namespace, name] = key.split('/') as [string, string]
+  const here = known.filter((each) => each.startsWith(`${namespace}/`)).map((each) => each.slice(namespace.length + 1))
+  const near = nearestWord(name, here)
+  const meant = near === undefined ? known.find((each) => each.endsWith(`/${name}`)) : `${namespace}/${near}`
+  const message = `${title}: no Service of this name is declared, and no route calls one`
+  const hint =
+    meant === undefined ? 'a route names it under backendRefs' : `did you mean "${meant.replace(/^default\//, '')}"?`
+  return diagnoseAt('endpoints-unused', 'warning', message, origin, hint)
+}
+
+/** An address for a port that the Service does not have answers nobody. */
+function strayPort(
+  { title }: LocalService,
+  { port, host, number, origin }: LocalEndpoint,
+  { spec: { ports } }: Service,
+  declared: boolean,
+): readonly Diagnostic[] {
+  if (port === undefined || ports.some((each) => isPort(each, port))) return []
+  const numbers = [...new Set(ports.map((each) => String(each.port)))]
+  const names = [...ports.flatMap((each) => each.name ?? []), ...numbers]
+  const near = nearestWord(port, names)
+  if (declared) {
+    const hint = near === undefined ? `it has ${names.join(', ')}` : `did you mean "${near}"?`
+    return [diagnoseAt('endpoints', 'error', `${title}: the Service has no port "${port}"`, origin, hint)]
+  }
+  if (/^\d+$/.test(port)) {
+    const hint = `routes call ${numbers.join(', ')}`
+    return [diagnoseAt('endpoints-unused', 'warning', `${title}: no route calls port ${port}`, origin, hint)]
+  }
+  const address = `${host.includes(':') ? `[${host}]` : host}:${number}`
+  const message = `${title}: "${port}" names a port of a Service that is not declared`
+  const hint = `${numbers.map((each) => `${each}=${address}`).join(' or ')}, or declare the Service with a port of this name`
+  return [diagnoseAt('endpoints', 'error', message, origin, hint)]
+}
+
+function isPort({ name, port }: ServicePort, said: string): boolean {
+  return said === name || said === String(port)
 }
 
 interface Leading {
@@ -130,7 +173,7 @@ function slicesOf(service: Service, local: LocalService): readonly EndpointSlice
   if (known?.service === service) return known.slices
   const slices = service.spec.ports.flatMap((port) =>
     local.endpoints
-      .filter((each) => each.port === undefined || each.port === port.name || each.port === String(port.port))
+      .filter((each) => each.port === undefined || isPort(port, each.port))
       .map((each): EndpointSlice => ({
         kind: 'EndpointSlice',
         metadata: {

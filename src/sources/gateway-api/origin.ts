@@ -47,3 +47,20 @@ export function diagnose(
     origin: originOf(object, field),
   }
 }
+
+/** A diagnostic of this source about a place in a file. */
+export function diagnoseAt(
+  code: string,
+  severity: Severity,
+  message: string,
+  origin: Omit<Origin, 'source'>,
+  hint?: string,
+): Diagnostic {
+  return {
+    code: `gateway-api/${code}`,
+    severity,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    origin: { source: 'gateway-api', ...origin },
+  }
+}

@@ -1,6 +1,6 @@
 /** A folder that changes under us; files that Secrets name; endpoints.yml; real certificates. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -24,7 +24,7 @@ beforeEach(() => {
 afterEach(async () => {
   abort.abort()
   await worlds?.return(undefined)
-  rmSync(folder, { recursive: true })
+  rmSync(folder, { recursive: true, force: true })
 })
 
 const write = (name: string, text: string): void => writeFileSync(join(folder, name), text)
@@ -139,6 +139,80 @@ describe('a folder', () => {
     rmSync(join(folder, 'gateway.yaml'))
     world = await next()
     expect([world.stale ?? false, world.objects.Gateway.length]).toEqual([false, 0])
+  })
+
+  test('a folder that goes away leaves what it said, says so, and is followed again when it is back', async () => {
+    write('gateway.yaml', gateway)
+    write('route.yaml', route('/a'))
+    write('endpoints.yml', 'shop: 127.0.0.1:3000\n')
+    const first = await start()
+    const away = `${folder}-away`
+    renameSync(folder, away)
+    const lost = await next()
+    expect(lost.stale).toBe(true)
+    expect(lost.problems).toEqual([
+      {
+        code: 'gateway-api/unreadable',
+        severity: 'error',
+        message: `the folder ${folder} is not there`,
+        hint: 'what was read there before stands until it can be read again',
+        origin: { source: 'gateway-api', file: '.' },
+      },
+    ])
+    expect(lost.objects.HTTPRoute[0]).toBe(first.objects.HTTPRoute[0])
+    expect(lost.objects.EndpointSlice).toEqual(first.objects.EndpointSlice)
+
+    renameSync(away, folder)
+    const back = await next()
+    expect([back.stale, back.problems]).toEqual([undefined, []])
+    expect(back.objects.HTTPRoute[0]).toBe(first.objects.HTTPRoute[0])
+    write('route.yaml', route('/b'))
+    expect((await next()).objects.HTTPRoute[0]).not.toBe(first.objects.HTTPRoute[0])
+  })
+
+  test('a folder that is not there yet is awaited, wherever its path ends today', async () => {
+    worlds = readFiles(join(folder, 'one/two'), abort.signal)
+    const missing = await next()
+    expect(missing.problems).toMatchObject([{ code: 'gateway-api/unreadable', severity: 'error' }])
+    mkdirSync(join(folder, 'one/two'), { recursive: true })
+    writeFileSync(join(folder, 'one/two/gateway.yaml'), gateway)
+    let world = await next()
+    // the new folder may have been seen before its file was written
+    while (world.objects.Gateway.length === 0) world = await next()
+    expect(world.problems).toEqual([])
+  })
+
+  test('a folder in it that is removed takes its objects with it, as its files would', async () => {
+    write('gateway.yaml', gateway)
+    mkdirSync(join(folder, 'team/deep'), { recursive: true })
+    write('team/deep/route.yaml', route('/a'))
+    expect((await start()).objects.HTTPRoute).toHaveLength(1)
+    renameSync(join(folder, 'team'), `${folder}-team`)
+    let world = await next()
+    // its file may have been missed before the folder was
+    while (world.objects.HTTPRoute.length > 0) world = await next()
+    expect([world.stale, world.problems, world.objects.Gateway.length]).toEqual([undefined, [], 1])
+    renameSync(`${folder}-team`, join(folder, 'team'))
+    expect((await next()).objects.HTTPRoute).toHaveLength(1)
+  })
+
+  test('a Secret keeps the data of a file that goes missing', async () => {
+    mkdirSync(join(folder, 'tls'))
+    write('tls/a.txt', 'first')
+    write(
+      'secret.yaml',
+      'apiVersion: v1\nkind: Secret\nmetadata: {name: s, annotations: {gantry.dev/files: a=tls/a.txt}}\n',
+    )
+    const data = (world: World): unknown => world.objects.Secret[0]?.spec.data['a']?.reveal()
+    expect(data(await start())).toBe('first')
+    renameSync(join(folder, 'tls'), join(folder, 'away'))
+    const lost = await next()
+    expect([data(lost), lost.stale]).toEqual(['first', true])
+    expect(lost.problems).toMatchObject([{ code: 'gateway-api/unreadable', origin: { file: 'secret.yaml' } }])
+    write('away/a.txt', 'second')
+    renameSync(join(folder, 'away'), join(folder, 'tls'))
+    const back = await next()
+    expect([data(back), back.stale, back.problems]).toEqual(['second', undefined, []])
   })
 
   test('a Secret whose file becomes wrong keeps the data of its files', async () => {

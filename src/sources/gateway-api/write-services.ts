@@ -1,7 +1,7 @@
 /** Backends and certificates of the model → Services, BackendTLSPolicies, ConfigMaps, Secrets. Pure. */
 import type { Diagnostic, Origin } from '../../model/diagnostic.ts'
 import type { Backend, Certificate, Model } from '../../model/model.ts'
-import { endpointsAnnotation } from './local-services.ts'
+import { endpointsAnnotation } from './endpoints-file.ts'
 
 export type Written = Readonly<Record<string, unknown>>
 
