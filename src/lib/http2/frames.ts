@@ -56,6 +56,11 @@ export function four(value: number): string {
   return String.fromCharCode(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff)
 }
 
+/** The reverse: four bytes, unsigned. */
+export function number(bytes: Buffer, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+}
+
 /** The head block of a stream: as many frames as it takes. */
 export function headersFrames(id: string, block: string, flags: number): string {
   if (block.length <= FRAME_BYTES) return frameHead(block.length, TYPE.headers, flags | FLAG.endHeaders, id) + block

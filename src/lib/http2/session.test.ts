@@ -1,7 +1,7 @@
 /** What a client may not do, and what becomes of it (RFC 9113); windows; the end. */
 import { describe, expect, test } from 'vitest'
 import { ERROR, FLAG, PREFACE, TYPE } from './frames.ts'
-import { WINDOW } from './session.ts'
+import { WINDOW } from './intake.ts'
 import { frame, GET, Heard, Peer, POST } from './testing.ts'
 
 const { data, headers, priority, reset, settings, push, ping, goaway, update, continuation } = TYPE

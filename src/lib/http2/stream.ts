@@ -64,25 +64,25 @@ export class Stream {
   // --- the answer: field lines with their CRLF, in any case ---
 
   inform(status: number, lines: string): void {
-    if (!this.#over) this.#session.headers(this, status, lines, 0)
+    if (!this.#over) this.#session.output.headers(this, status, lines, 0)
   }
 
   respond(status: number, lines: string): void {
-    if (!this.#over) this.#session.headers(this, status, lines, 0)
+    if (!this.#over) this.#session.output.headers(this, status, lines, 0)
   }
 
   /** A head that is all of the answer. */
   respondWhole(status: number, lines: string): void {
     if (this.#over || this.localEnds) return
     this.localEnds = true
-    this.#session.headers(this, status, lines, FLAG.endStream)
+    this.#session.output.headers(this, status, lines, FLAG.endStream)
     this.#finish()
   }
 
   /** False: wait for onDrain before more. Latin1, or a Buffer that may lie in memory that is read into again. */
   send(piece: string | Buffer): boolean {
     if (this.#over || this.localEnds || piece.length === 0) return true
-    const to = this.hasMore ? 0 : this.#session.data(this, piece, 0, false, MANY)
+    const to = this.hasMore ? 0 : this.#session.output.data(this, piece, 0, false, MANY)
     if (to < piece.length) this.#push(piece, to)
     return !this.hasMore
   }
@@ -93,13 +93,13 @@ export class Stream {
     this.localEnds = true
     this.#tail = trailers
     if (last !== '') {
-      const to = this.hasMore ? 0 : this.#session.data(this, last, 0, trailers === undefined, MANY)
+      const to = this.hasMore ? 0 : this.#session.output.data(this, last, 0, trailers === undefined, MANY)
       if (to < last.length) {
         this.#push(last, to)
         return
       }
     } else if (this.hasMore) return
-    else if (trailers === undefined) this.#session.emit(frameHead(0, TYPE.data, FLAG.endStream, this.head))
+    else if (trailers === undefined) this.#session.output.emit(frameHead(0, TYPE.data, FLAG.endStream, this.head))
     this.#sendTail()
   }
 
@@ -133,7 +133,7 @@ export class Stream {
       ;(this.#held ??= []).push(Buffer.from(bytes.subarray(from, end)))
       return
     }
-    this.#session.use(this.remoteEnds ? undefined : this, end - from)
+    this.#session.intake.use(this.remoteEnds ? undefined : this, end - from)
     this.#delivering = true
     this.user?.onData(bytes, from, end)
     this.#delivering = false
@@ -159,7 +159,7 @@ export class Stream {
     const piece = this.#queue[0]
     if (piece === undefined) return
     const only = this.#queue.length === 1
-    const to = this.#session.data(this, piece, this.#sent, only && this.localEnds && this.#tail === undefined, 1)
+    const to = this.#session.output.data(this, piece, this.#sent, only && this.localEnds && this.#tail === undefined, 1)
     if (to < piece.length) this.#sent = to
     else {
       this.#queue.shift()
@@ -170,7 +170,7 @@ export class Stream {
         return
       }
     }
-    this.#session.wait(this)
+    this.#session.output.wait(this)
   }
 
   /** The session ends it; nothing is sent for it any more. */
@@ -183,14 +183,14 @@ export class Stream {
   // --- inside ---
 
   #push(piece: string | Buffer, from: number): void {
-    const rest = typeof piece === 'string' ? piece.slice(from) : this.#session.keep(piece.subarray(from))
+    const rest = typeof piece === 'string' ? piece.slice(from) : this.#session.output.keep(piece.subarray(from))
     this.#queue.push(rest)
-    this.#session.wait(this)
+    this.#session.output.wait(this)
   }
 
   /** All of the body is on its way. */
   #sendTail(): void {
-    if (this.#tail !== undefined) this.#session.headers(this, 0, this.#tail, FLAG.endStream)
+    if (this.#tail !== undefined) this.#session.output.headers(this, 0, this.#tail, FLAG.endStream)
     this.#finish()
   }
 
@@ -206,7 +206,7 @@ export class Stream {
     this.#delivering = true
     while (!this.#paused && held.length > 0 && !this.#over) {
       const piece = held.shift()!
-      this.#session.use(this.remoteEnds ? undefined : this, piece.length)
+      this.#session.intake.use(this.remoteEnds ? undefined : this, piece.length)
       this.user?.onData(piece, 0, piece.length)
     }
     this.#delivering = false
@@ -222,7 +222,7 @@ export class Stream {
     this.#queue = []
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined) for (const piece of held) this.#session.use(undefined, piece.length)
+    if (held !== undefined) for (const piece of held) this.#session.intake.use(undefined, piece.length)
   }
 }
 

@@ -2,7 +2,8 @@
 import { Decoder } from './decoder.ts'
 import { FRAME_BYTES, HEAD_BYTES, PREFACE, TYPE } from './frames.ts'
 import type { HeaderList } from './list.ts'
-import { Session, type SessionUser, type Transport } from './session.ts'
+import type { Transport } from './output.ts'
+import { Session, type SessionUser } from './session.ts'
 import type { Stream, StreamUser } from './stream.ts'
 
 interface Frame {

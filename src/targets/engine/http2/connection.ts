@@ -1,7 +1,8 @@
 /** One HTTP/2 connection of a client: its session on a wire; idle time, and the end of it. */
 import type { TLSSocket } from 'node:tls'
 import type { HeaderList } from '../../../lib/http2/list.ts'
-import { Session, type SessionUser, type Transport } from '../../../lib/http2/session.ts'
+import type { Transport } from '../../../lib/http2/output.ts'
+import { Session, type SessionUser } from '../../../lib/http2/session.ts'
 import type { Stream } from '../../../lib/http2/stream.ts'
 import { clock } from '../clock.ts'
 import { ConnectionFactsOf } from '../connection.ts'
