@@ -50,7 +50,9 @@ function testsOfLab() {
   return ['src', 'test', 'conformance', 'examples', 'bench'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
       .map((file) => join(folder, file))
-      .filter((file) => file.endsWith('.test.ts') && /whyNo(Lab|ApiServer)/.test(readFileSync(join(root, file), 'utf8'))),
+      .filter(
+        (file) => file.endsWith('.test.ts') && /whyNo(Lab|ApiServer)/.test(readFileSync(join(root, file), 'utf8')),
+      ),
   )
 }
 
