@@ -94,7 +94,8 @@ describe.runIf(runsFor('the Helm chart', whyNoHelm()))('the chart, rendered', { 
                   { name: 'GANTRY_LOG_LEVEL', value: 'debug' },
                   { name: 'NODE_OPTIONS', value: '--max-old-space-size=400' },
                 ]),
-                readinessProbe: { httpGet: { port: 19102 } },
+                readinessProbe: { httpGet: { port: 19102, path: '/readyz' } },
+                livenessProbe: { httpGet: { port: 19102, path: '/healthz' } },
               },
             ],
           },
@@ -146,9 +147,15 @@ describe.runIf(runsFor('the Helm chart in a cluster', whyNoHelm() ?? whyNoApiSer
           (answer) => answer.trim(),
           () => 'no',
         )
-      expect(await may('update', 'gateways.gateway.networking.k8s.io', '--subresource=status', '-A')).toBe('yes')
+      expect(await may('patch', 'gateways.gateway.networking.k8s.io', '--subresource=status', '-A')).toBe('yes')
+      expect(await may('update', 'gateways.gateway.networking.k8s.io', '--subresource=status', '-A')).toBe('no')
+      expect(await may('list', 'customresourcedefinitions')).toBe('no')
+      expect(await may('list', 'customresourcedefinitions/gateways.gateway.networking.k8s.io')).toBe('yes')
+      expect(await may('get', 'secrets', '-n', 'shop')).toBe('no')
+      expect(await may('get', 'secrets/gantry-control', '-n', 'gantry-system')).toBe('yes')
       expect(await may('create', 'deployments.apps', '-n', 'shop')).toBe('yes')
-      expect(await may('update', 'leases.coordination.k8s.io', '-n', 'gantry-system')).toBe('yes')
+      expect(await may('update', 'leases.coordination.k8s.io/gantry-controller', '-n', 'gantry-system')).toBe('yes')
+      expect(await may('update', 'leases.coordination.k8s.io/other', '-n', 'gantry-system')).toBe('no')
       expect(await may('update', 'leases.coordination.k8s.io', '-n', 'kube-system')).toBe('no')
       expect(await may('update', 'gateways.gateway.networking.k8s.io', '-A')).toBe('no')
       expect(await may('list', 'pods', '-A')).toBe('no')

@@ -5,6 +5,7 @@ import type { Fault } from './faults.ts'
 import {
   api,
   type Controller,
+  type DataPlane,
   gatewayPath,
   mountSecret,
   redirect,
@@ -17,7 +18,6 @@ import {
 import type { Resource } from './kubelet/objects.ts'
 import { whyNoApiServer } from './lab.ts'
 import { runsFor } from './loud.ts'
-import type { Program } from './program.ts'
 
 /** How long a fault lasts, and how long nothing may be written: a minute where somebody has the time (GANTRY_FAULT_SECONDS=60). */
 const lasting = Number(process.env['GANTRY_FAULT_SECONDS'] ?? 4) * 1000
@@ -36,7 +36,7 @@ describe.runIf(runsFor('faults around the controller', whyNoApiServer({ crds: 's
   () => {
     let stage: Stage
     let controller: Controller
-    let dataPlane: Program
+    let dataPlane: DataPlane
     let version = 0
 
     /** The answer of /steady, and the status of its route, are right; what was asked for now comes true soon. */
@@ -80,7 +80,7 @@ describe.runIf(runsFor('faults around the controller', whyNoApiServer({ crds: 's
       stage = await startStage()
       controller = await stage.startController('one')
       await vi.waitFor(() => mountSecret(stage), { timeout: 60_000, interval: 100 })
-      dataPlane = stage.startDataPlane('first')
+      dataPlane = await stage.startDataPlane('first')
       await stage.putRoute('steady')
       await vi.waitFor(async () => expect(await stage.ask('/steady')).toBe('steady.example'), {
         timeout: 60_000,
@@ -101,6 +101,24 @@ describe.runIf(runsFor('faults around the controller', whyNoApiServer({ crds: 's
       stage.forget()
       await sleep(lasting)
       expect(stage.writes).toEqual([])
+    })
+
+    it.each([
+      'apis/apps/v1/namespaces/default/deployments/gantry-web',
+      'api/v1/namespaces/default/services/gantry-web',
+      'api/v1/namespaces/default/secrets/gantry-web',
+      'api/v1/namespaces/default/serviceaccounts/gantry-web',
+    ])('makes /%s again that somebody has deleted, once', async (path) => {
+      const { uid } = (await stage.server.kube.get(`/${path}`)).metadata
+      stage.forget()
+      await stage.server.kube.delete(`/${path}`)
+      await vi.waitFor(async () => expect((await stage.server.kube.get(`/${path}`)).metadata.uid).not.toBe(uid), soon)
+      await follows()
+      const writes = stage.writes.filter(
+        (each) => !each.path.includes('/httproutes/') && !each.path.includes('/gateways/'),
+      )
+      expect(writes).toEqual([{ method: 'PATCH', path: expect.stringContaining(path) as string }])
+      await sayReady(stage, 1)
     })
 
     it.each(['kept', 'lost'] as const)(
@@ -142,6 +160,33 @@ describe.runIf(runsFor('faults around the controller', whyNoApiServer({ crds: 's
       )
       await follows()
       expect(left).toBeLessThanOrEqual(0)
+    })
+
+    it('is alive while it waits for an API server, and ready once data planes may come', async () => {
+      const asked = async (path: string): Promise<number> => (await fetch(`${controller.health}${path}`)).status
+      expect([await asked('/healthz'), await asked('/readyz'), await asked('/gantry/plan')]).toEqual([200, 200, 404])
+      await controller.program.stop(0)
+      every('break')
+      controller = await stage.startController('one')
+      await vi.waitFor(async () => expect(await asked('/healthz')).toBe(200), soon)
+      expect(await asked('/readyz')).toBe(503)
+      stage.obey(() => undefined)
+      await vi.waitFor(async () => expect(await asked('/readyz')).toBe(200), soon)
+      await follows()
+    })
+
+    it('may be away: a data plane without it is alive and ready', async () => {
+      const asked = async (path: string): Promise<number> => (await fetch(`${dataPlane.health}${path}`)).status
+      await undisturbed(async () => {
+        await controller.program.stop(0)
+        await sleep(1000)
+        expect([await asked('/healthz'), await asked('/readyz')]).toEqual([200, 200])
+        controller = await stage.startController('one')
+        await follows()
+      })
+      const lonely = await stage.startDataPlane('lonely')
+      await vi.waitFor(async () => expect((await fetch(`${lonely.health}/healthz`)).status).toBe(200), soon)
+      await lonely.program.stop(0)
     })
 
     it('killed while it writes statuses, begins again where it was', async () => {
@@ -197,14 +242,14 @@ describe.runIf(runsFor('faults around the controller', whyNoApiServer({ crds: 's
 
     it('says nothing after a restart that its data planes do not serve yet', async () => {
       await controller.program.stop(0)
-      dataPlane.signal('SIGSTOP')
+      dataPlane.program.signal('SIGSTOP')
       await stage.putRoute('held')
       controller = await stage.startController('one')
       await vi.waitFor(() => expect(controller.program.tail(1000)).toContain('this controller leads'), soon)
       // shorter than it waits for a data plane that is ready
       await sleep(2000)
       expect((await stage.route('held')).status?.parents ?? []).toEqual([])
-      dataPlane.signal('SIGCONT')
+      dataPlane.program.signal('SIGCONT')
       await vi.waitFor(async () => expect(await stage.ask('/held')).toBe('held.example'), soon)
       await vi.waitFor(async () => expect(await judged('held')).toBe(true), soon)
     })
@@ -308,7 +353,7 @@ describe.runIf(runsFor('faults around the controller', whyNoApiServer({ crds: 's
       const wrong = await stage.server.kube.get<{ items: readonly Route[] } & Resource>(routesPath)
       expect(wrong.items.filter(({ metadata }) => metadata.name.startsWith('wrong-'))).toHaveLength(4)
       expect(await stage.ask('/wrong')).toBe('404')
-      expect(controller.program.isRunning() && dataPlane.isRunning()).toBe(true)
+      expect(controller.program.isRunning() && dataPlane.program.isRunning()).toBe(true)
     })
   },
 )

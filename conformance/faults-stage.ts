@@ -37,7 +37,7 @@ export interface Stage {
   /** Like `front.obey`, and everything is counted all the same. */
   obey(rule: Rule): void
   startController(name: string): Promise<Controller>
-  startDataPlane(name: string): Program
+  startDataPlane(name: string): Promise<DataPlane>
   /** A route that redirects from its path to a host: it needs no backend, and its answer says which version it is. */
   putRoute(name: string, host?: string): Promise<void>
   route(name: string): Promise<Route>
@@ -52,13 +52,23 @@ export interface Controller {
   readonly program: Program
   /** Where data planes find it. */
   readonly port: number
+  /** Where the kubelet would ask. */
+  readonly health: string
+}
+
+export interface DataPlane {
+  readonly program: Program
+  readonly health: string
 }
 
 const gantry = resolve(import.meta.dirname, '../src/bin/gantry.ts')
 
 export async function startStage(): Promise<Stage> {
-  const server = await startApiServer({ crds: 'standard', controllers: false })
-  const front = await startFront(server)
+  const manifests = [resolve(import.meta.dirname, '../deploy/kubernetes')]
+  const server = await startApiServer({ crds: 'standard', controllers: false, manifests })
+  // no right beyond those of the manifests: what is missing there fails here
+  const account = ['-n', 'gantry-system', 'gantry-controller']
+  const front = await startFront(server, (await server.kubectl(['create', 'token', ...account])).trim())
   const [port, busPort] = (await freePorts(2)) as [number, number]
   const writes: Asked[] = []
   let rule: Rule = () => undefined
@@ -90,24 +100,32 @@ export async function startStage(): Promise<Stage> {
     obey,
     async startController(name) {
       const [own, health] = (await freePorts(2)) as [number, number]
-      const words = ['controller', '--kubeconfig', front.kubeconfig, '--namespace', 'default', '--image', 'none']
+      const words = ['controller', '--kubeconfig', front.kubeconfig, '--namespace', 'gantry-system', '--image', 'none']
       const ports = ['--port', String(own), '--health-port', String(health)]
       const [file, ...args] = typescript(gantry, [...words, ...ports]) as [string, ...string[]]
-      const env = { ...process.env, POD_NAMESPACE: 'default', POD_NAME: name }
+      const env = { ...process.env, POD_NAMESPACE: 'gantry-system', POD_NAME: name }
       const program = startProgram(file, args, `${server.folder}/${name}-${own}.log`, env)
       programs.push(program)
-      const controller = { program, port: own }
+      const controller = { program, port: own, health: `http://127.0.0.1:${health}` }
       controllers.push(controller)
       return controller
     },
-    startDataPlane(name) {
+    async startDataPlane(name) {
+      const [health] = (await freePorts(1)) as [number]
       const folder = `${server.folder}/data-plane`
       const words = ['data-plane', '--control', `wss://127.0.0.1:${busPort}`, '--fleet', 'default/web', '--name', name]
-      const files = ['--token-file', `${folder}/token`, '--ca-file', `${folder}/ca.crt`, '--health-port', '0']
+      const files = [
+        '--token-file',
+        `${folder}/token`,
+        '--ca-file',
+        `${folder}/ca.crt`,
+        '--health-port',
+        String(health),
+      ]
       const [file, ...args] = typescript(gantry, [...words, ...files]) as [string, ...string[]]
       const program = startProgram(file, args, `${server.folder}/${name}.log`)
       programs.push(program)
-      return program
+      return { program, health: `http://127.0.0.1:${health}` }
     },
     async putRoute(name, host = name) {
       await server.kubectl(['apply', '-f', '-'], JSON.stringify(redirect(name, host)))
@@ -190,11 +208,6 @@ export function redirect(name: string, host: string): object {
 
 function objects(port: number): string {
   return `
-apiVersion: gateway.networking.k8s.io/v1
-kind: GatewayClass
-metadata: {name: gantry}
-spec: {controllerName: gantry.dev/gateway-controller}
----
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
 metadata: {name: web, namespace: default}

@@ -70,7 +70,6 @@ export async function startApiServer(options: ApiServerOptions = {}): Promise<Ap
   if (!programs || why) throw new Error(why)
 
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'gantry-api-'))
-  mkdirSync(folder, { recursive: true })
   const server = await startOnFreePorts(programs, folder, options)
   try {
     if (definitions) await server.kubectl(['apply', '--server-side', '-f', definitions])
@@ -105,6 +104,8 @@ async function startOnFreePorts(
 ): Promise<ApiServer> {
   for (let left = tries; ; left--) {
     const [etcd, api] = (await freePorts(2)) as [number, number]
+    // again each time: who fails takes the folder away
+    mkdirSync(folder, { recursive: true })
     try {
       return await start(programs, folder, { etcd, api }, options)
     } catch (error) {

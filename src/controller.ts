@@ -3,7 +3,7 @@
  * the fleet and the loop, as main.ts does.
  */
 import { randomBytes } from 'node:crypto'
-import { gantryAdmin } from './admin/gantry.ts'
+import { healthHandler } from './admin/health.ts'
 import { openAdmin } from './admin/server.ts'
 import type { ControllerChoice } from './cli/parts.ts'
 import { createAuthority } from './fleet/authority.ts'
@@ -38,6 +38,14 @@ export async function runController(options: ControllerOptions): Promise<number>
   const metrics = createMetrics()
   const trouble = (message: string): void => events.emit('warn', 'gateway-api/trouble', message)
   const client = await connectKubernetes(options.kubeconfig)
+  let unready: string | undefined = 'data planes cannot come yet'
+  // before the API server is asked: who waits for it is alive
+  const health = await openAdmin({
+    address: options.healthAddress,
+    port: options.healthPort,
+    open: true,
+    handlers: [healthHandler({ unready: () => unready, metrics })],
+  })
   const material = await controlMaterial(client, options, trouble)
   const election = electFor(process.env, client, trouble)
   const leads = (): boolean => election?.leads() ?? true
@@ -54,6 +62,8 @@ export async function runController(options: ControllerOptions): Promise<number>
     expected: (fleet) => wanted?.ready(fleet) ?? 0,
     events,
   })
+  // not later: the Service leads data planes to those of us that are ready, and the first plan waits for data planes
+  unready = undefined
   const infrastructure = createInfrastructure({ client, leads, trouble })
   const leadership = createLeadership(leads, publisher)
   election?.onChange((now) => {
@@ -107,40 +117,16 @@ export async function runController(options: ControllerOptions): Promise<number>
     // the source has gathered already what belongs together
     settleMs: 0,
   })
-  const startedAt = Date.now()
-  const health = await openAdmin({
-    address: options.healthAddress,
-    port: options.healthPort,
-    open: true,
-    handlers: [
-      healthOnly(
-        gantryAdmin({
-          version: options.version,
-          state: () => loop.state(),
-          events,
-          metrics,
-          addresses: () => [],
-          startedAt,
-        }),
-      ),
-    ],
-  })
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
   })
   await loop.stop()
-  infrastructure.close()
+  await infrastructure.close()
   await election?.close()
   await publisher.close()
   await health.close()
   client.close()
   return 0
-}
-
-/** Plans hold secrets and are nobody's business outside of the process; health and counters are. */
-function healthOnly(handler: ReturnType<typeof gantryAdmin>): ReturnType<typeof gantryAdmin> {
-  return (request, response, url) =>
-    ['/healthz', '/readyz', '/metrics'].includes(url.pathname) ? handler(request, response, url) : false
 }
 
 /**

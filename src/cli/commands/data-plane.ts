@@ -1,7 +1,8 @@
 /** `gantry data-plane`: serves what a control plane says. Ready when the first plan is served; serves on when nobody says anything. */
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { openAdmin, sendText } from '../../admin/server.ts'
+import { healthHandler } from '../../admin/health.ts'
+import { openAdmin } from '../../admin/server.ts'
 import { subscribe } from '../../fleet/subscriber.ts'
 import { createEvents } from '../../runtime/events.ts'
 import { createMetrics } from '../../runtime/metrics.ts'
@@ -52,25 +53,10 @@ export async function dataPlane(parts: Parts, options: DataPlaneOptions): Promis
     port: Number(options.healthPort),
     open: true,
     handlers: [
-      async (_request, response, url) => {
-        switch (url.pathname) {
-          case '/healthz':
-            sendText(response, 200, 'ok\n')
-            return true
-          case '/readyz': {
-            const ready = subscriber.plan() !== undefined && !stopping
-            sendText(response, ready ? 200 : 503, ready ? 'ok\n' : 'no plan is being served\n')
-            return true
-          }
-          case '/metrics': {
-            const exposed = await metrics.expose()
-            sendText(response, 200, exposed.text, exposed.contentType)
-            return true
-          }
-          default:
-            return false
-        }
-      },
+      healthHandler({
+        unready: () => (subscriber.plan() === undefined || stopping ? 'no plan is being served' : undefined),
+        metrics,
+      }),
     ],
   })
   await new Promise<void>((resolve) => {

@@ -1,6 +1,10 @@
-/** Manifests of all Gateways → the cluster. Effect: server-side apply under one field manager, again only after a change. */
+/**
+ * Manifests of all Gateways → the cluster. Effect: server-side apply under one field manager, again only after a change, or
+ * when somebody has deleted what stood there.
+ */
 import type { Manifest } from './infrastructure.ts'
 import type { KubernetesClient } from '../../lib/kubernetes/client.ts'
+import { type KubernetesObject, reflect } from '../../lib/kubernetes/reflect.ts'
 import { managedByLabel } from './names.ts'
 
 export interface InfrastructureOptions {
@@ -10,11 +14,12 @@ export interface InfrastructureOptions {
   trouble(message: string): void
 }
 
-/** What stands in the cluster is remembered by its text, so that an idle minute writes nothing. */
+/** What stands in the cluster is remembered by its text, so that an idle minute writes nothing; what is missed is watched. */
 export interface Infrastructure {
   /** Resolves when all of it was tried; what failed is tried again at the next call, and in a second by itself. */
   apply(wanted: readonly Manifest[]): Promise<void>
-  close(): void
+  /** Resolves when nothing of it is under way any more. */
+  close(): Promise<void>
 }
 
 interface Applied {
@@ -32,6 +37,7 @@ export function createInfrastructure({ client, trouble, leads }: InfrastructureO
   let running: Promise<void> | undefined
   let retry: NodeJS.Timeout | undefined
   let closed = false
+  const abort = new AbortController()
   const idle = (): boolean => closed || leads?.() === false
 
   const round = async (): Promise<void> => {
@@ -101,33 +107,62 @@ export function createInfrastructure({ client, trouble, leads }: InfrastructureO
     await running
   }
 
+  /** Made again, if it is still wanted; several that went together in one round. */
+  const missed = (key: string): void => {
+    if (!known.delete(key) || retry !== undefined) return
+    retry = setTimeout(() => ((retry = undefined), void run()), 0)
+  }
+  const watching = Object.entries(collections).map(([kind, path]) => {
+    const keyIn = ({ metadata }: KubernetesObject): string => `${kind} ${metadata.namespace ?? ''}/${metadata.name}`
+    return reflect(
+      client,
+      { path, labelSelector: `${managedByLabel}=gantry` },
+      {
+        replace: (objects) => {
+          const present = new Set(objects.map(keyIn))
+          // one that was made since the list was asked for is applied once more, which changes nothing
+          for (const key of known.keys()) if (key.startsWith(`${kind} `) && !present.has(key)) missed(key)
+        },
+        set: () => undefined,
+        remove: (object) => missed(keyIn(object)),
+        absent: (error) => trouble(`${path}: ${error.message}`),
+        failed: (error) => trouble(`${path}: ${error.message}`),
+      },
+      abort.signal,
+    )
+  })
+
   return {
     apply: async (wanted) => {
       wantedNow = wanted
       await run()
     },
-    close: () => {
+    close: async () => {
       closed = true
       clearTimeout(retry)
+      abort.abort()
+      await Promise.all(watching)
+      await running
     },
   }
 }
 
-const places: Readonly<Record<string, string>> = {
-  ServiceAccount: '/api/v1/namespaces/NS/serviceaccounts',
-  Secret: '/api/v1/namespaces/NS/secrets',
-  Service: '/api/v1/namespaces/NS/services',
-  Deployment: '/apis/apps/v1/namespaces/NS/deployments',
+const collections: Readonly<Record<string, string>> = {
+  ServiceAccount: '/api/v1/serviceaccounts',
+  Secret: '/api/v1/secrets',
+  Service: '/api/v1/services',
+  Deployment: '/apis/apps/v1/deployments',
 }
 
 function keyOf(manifest: Manifest): string {
   return `${manifest.kind} ${manifest.metadata.namespace}/${manifest.metadata.name}`
 }
 
-function pathOf(manifest: Manifest): string {
-  const place = places[manifest.kind]
-  if (place === undefined) throw new Error(`nobody said where a ${manifest.kind} lives`)
-  return `${place.replace('NS', manifest.metadata.namespace)}/${manifest.metadata.name}`
+function pathOf({ kind, metadata }: Manifest): string {
+  const collection = collections[kind]
+  if (collection === undefined) throw new Error(`nobody said where a ${kind} lives`)
+  const cut = collection.lastIndexOf('/')
+  return `${collection.slice(0, cut)}/namespaces/${metadata.namespace}${collection.slice(cut)}/${metadata.name}`
 }
 
 async function put(client: KubernetesClient, manifest: Manifest): Promise<void> {
@@ -153,12 +188,9 @@ async function remove(client: KubernetesClient, manifest: Manifest): Promise<voi
 /** Services and Deployments that an earlier run of ours made: wanted ones are compared, the others removed. */
 async function adopt(client: KubernetesClient): Promise<Map<string, Applied>> {
   const found = new Map<string, Applied>()
-  for (const [kind, path] of [
-    ['Service', '/api/v1/services'],
-    ['Deployment', '/apis/apps/v1/deployments'],
-  ] as const) {
+  for (const kind of ['Service', 'Deployment'] as const) {
     const selector = encodeURIComponent(`${managedByLabel}=gantry`)
-    const body = await client.request({ path: `${path}?labelSelector=${selector}` })
+    const body = await client.request({ path: `${collections[kind]}?labelSelector=${selector}` })
     for (const item of (body as { items: readonly Manifest[] }).items) {
       const manifest = { ...item, kind }
       if (manifest.metadata.ownerReferences !== undefined) found.set(keyOf(manifest), { text: '', manifest })

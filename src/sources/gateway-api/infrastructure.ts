@@ -175,6 +175,13 @@ function deployment(
                 { name: 'control', mountPath: '/etc/gantry/control', readOnly: true },
               ],
               readinessProbe: { httpGet: { path: '/readyz', port: options.healthPort }, periodSeconds: 1 },
+              // answers whoever else is away; a minute, since under load a data plane has better things to do
+              livenessProbe: {
+                httpGet: { path: '/healthz', port: options.healthPort },
+                periodSeconds: 10,
+                timeoutSeconds: 5,
+                failureThreshold: 6,
+              },
             },
           ],
           volumes: [
