@@ -241,6 +241,10 @@ export interface NginxPiece {
   readonly uri?: 'rewritten'
   /** Of a listener's policy: routes are matched on the path as nginx reads it, normalised; their paths are in normal form. */
   readonly path?: 'decoded'
+  /** Says itself what the backend is asked for, though the listener has decoded the path. */
+  readonly target?: 'settled'
+  /** Of a listener's policy: fields with an underscore in their name go no further. */
+  readonly underscores?: 'drop'
 }
 
 export interface Unsupported {

@@ -37,8 +37,5 @@ export const normalRequest: Policy<Config> = {
       return undefined
     },
   }),
-  nginx: ({ underscores }) => ({
-    path: 'decoded',
-    server: underscores === 'drop' ? [] : [{ name: 'underscores_in_headers', args: ['on'] }],
-  }),
+  nginx: ({ underscores }) => ({ path: 'decoded', ...(underscores === 'drop' ? { underscores } : {}) }),
 }

@@ -28,7 +28,7 @@ export const targetPath: Policy<Config> = {
     },
   }),
   nginx: ({ from, to }) => {
-    if (to === undefined) return {}
+    if (to === undefined) return { target: 'settled' }
     const decoded = decodedPath(from)
     const replacement = decodedPath(to)
     if (decoded === undefined) return unsupported('the path holds bytes that cannot be written')
@@ -38,6 +38,7 @@ export const targetPath: Policy<Config> = {
     if (/[$\\]/.test(replacement)) return unsupported('nginx would read $ or \\ in the target path')
     return {
       uri: 'rewritten',
+      target: 'settled',
       location: [
         {
           name: 'rewrite',

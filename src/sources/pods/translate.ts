@@ -322,7 +322,12 @@ class Parts {
       case 'status':
         // 444 is nginx's word for an answer that is none, which a listener gives to whom no route takes
         if (fallback.status !== 444)
-          this.#route({ ...route, policies: [], action: { kind: 'reply', status: fallback.status } })
+          this.#route({
+            ...route,
+            policies: [],
+            // nginx says nothing beside a success
+            action: { kind: 'reply', status: fallback.status, ...(fallback.status < 300 ? { body: '' } : {}) },
+          })
         return
       case 'unusable':
         this.#route({ ...route, policies: [], action: { kind: 'reply', status: 503 } })

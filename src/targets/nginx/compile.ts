@@ -73,6 +73,14 @@ interface Site {
   readonly host: HostMatch | undefined
 }
 
+/** One address and port. */
+interface Port {
+  readonly key: string
+  readonly group: readonly Listener[]
+  /** What the first fields of a request meet before nginx has read whose they are: the same for all servers. */
+  readonly underscores: 'drop' | 'keep'
+}
+
 class Compiler {
   readonly #plan: Plan
   readonly #settings: NginxSettings
@@ -244,6 +252,11 @@ class Compiler {
 
   #group(key: string, group: readonly Listener[]): readonly Directive[] {
     const sites: Site[] = []
+    const drops = group.every(({ policies = [] }) => {
+      const pieces = placePolicies(policies, undefined, this.#context)
+      return !('unsupported' in pieces) && pieces.underscores === 'drop'
+    })
+    const port: Port = { key, group, underscores: drops ? 'drop' : 'keep' }
     for (const listener of group) {
       sites.push({ listener, host: listener.host })
       if (isOrderless(listener.host)) continue
@@ -257,34 +270,26 @@ class Compiler {
         if (covers(listener.host, host) && ownerOf(host, group) === listener) sites.push({ listener, host })
       }
     }
-    const odd = [
-      ...group.map(({ host }) => host),
-      ...this.#plan.model.routes
-        .filter((route) => route.listeners.some((id) => group.some((one) => one.id === id)))
-        .flatMap((route) => route.hosts ?? []),
-    ].find(isOrderless)
+    const routes = this.#plan.model.routes.filter((route) =>
+      route.listeners.some((id) => group.some((one) => one.id === id)),
+    )
+    const odd = [...group.map(({ host }) => host), ...routes.flatMap((route) => route.hosts ?? [])].find(isOrderless)
     if (odd !== undefined) {
       // which server a name belongs to would be nginx's order, not ours
       const first = group.find(({ host }) => host === undefined) ?? group[0]!
-      return [
-        this.#server(
-          { listener: first, host: undefined },
-          key,
-          group,
-          `the host ${nameOf(odd)} is chosen in an order that nginx does not know`,
-        ),
-      ]
+      const why = `the host ${nameOf(odd)} is chosen in an order that nginx does not know`
+      for (const route of routes) this.#note(route, why)
+      return [this.#server({ listener: first, host: undefined }, port, why)]
     }
     const listed = sites.some(({ host }) => host === undefined)
       ? sites
       : [{ listener: group[0]!, host: undefined, stranger: true }, ...sites]
-    return listed.map((site) => this.#server(site, key, group, undefined))
+    return listed.map((site) => this.#server(site, port, undefined))
   }
 
   #server(
     site: Site & { readonly stranger?: boolean },
-    key: string,
-    group: readonly Listener[],
+    { key, group, underscores }: Port,
     whyEngine: string | undefined,
   ): Directive {
     const { listener, host, stranger } = site
@@ -302,6 +307,7 @@ class Compiler {
       ...listens,
       ...names,
       ...(protocol === 'https' ? this.#tls(listener) : []),
+      ...(underscores === 'keep' ? [{ name: 'underscores_in_headers', args: ['on'] }] : []),
       { name: 'client_max_body_size', args: [String(limits.bodyBytes ?? 0)] },
       ...(limits.headTimeout === undefined || limits.headTimeout === 0
         ? []
@@ -320,7 +326,13 @@ class Compiler {
       return { name: 'server', args: [], block: [...common, { name: 'location', args: ['/'], block: unmatched }] }
     const routes = this.#routesOf(site)
     const pieces = placePolicies(listener.policies ?? [], undefined, this.#context)
-    const why = whyEngine ?? ('unsupported' in pieces ? `listener policy ${pieces.unsupported}` : trusts(group))
+    const why =
+      whyEngine ??
+      ('unsupported' in pieces
+        ? `listener policy ${pieces.unsupported}`
+        : pieces.underscores === underscores
+          ? trusts(group)
+          : 'fields with _ in their name are dropped here, and passed on for another listener of its port')
     if (why !== undefined || 'unsupported' in pieces) {
       for (const route of routes) this.#note(route, why ?? '')
       return {
@@ -370,7 +382,7 @@ class Compiler {
       return [{ name: 'location', args, block: this.#engine(key, listener.unmatched) }]
     }
     if (route === undefined) return [{ name: 'location', args, block: unmatched }]
-    const placed = placeRoute(route, cell.next, this.#context)
+    const placed = placeRoute(route, cell.next, decoded ? 'decoded' : 'sent', this.#context)
     if (placed.kind === 'engine') {
       this.#note(route, placed.why)
       return [
@@ -458,6 +470,8 @@ class Compiler {
         {
           ...rest,
           ...(unmatched === undefined ? {} : { unmatched }),
+          // who lets go first must be nginx: what it has just sent on a connection that ends here would be lost
+          limits: { ...rest.limits, idleTimeout: 0 },
           address: `unix:${this.#socketOf(name)}`,
           protocol: 'http',
         },

@@ -18,7 +18,13 @@ export interface PlaceContext {
   readonly endpoints: ReadonlyMap<string, Endpoints>
 }
 
-export function placeRoute(route: Route, next: Route | undefined, context: PlaceContext): Placed {
+/** `path`: as the listener has it. */
+export function placeRoute(
+  route: Route,
+  next: Route | undefined,
+  path: 'sent' | 'decoded',
+  context: PlaceContext,
+): Placed {
   const { match, action } = route
   const guard: Directive[] = []
   if (match.methods !== undefined) return engine('it matches by method')
@@ -41,6 +47,8 @@ export function placeRoute(route: Route, next: Route | undefined, context: Place
   const policies = placePolicies(route.policies, route, context)
   if ('unsupported' in policies) return engine(policies.unsupported)
   const before = [...guard, ...policies.location]
+  if (path === 'decoded' && JSON.stringify(before).includes('$request_uri'))
+    return engine('it says the path in normal form')
   switch (action.kind) {
     case 'next':
       return engine('it goes on with the next route')
@@ -49,6 +57,7 @@ export function placeRoute(route: Route, next: Route | undefined, context: Place
       if (!isPlainReply(action)) return engine('nginx would read $ in its answer, or knows no such status')
       return { kind: 'directives', directives: [...before, ...reply(action)] }
     case 'forward':
+      if (path === 'decoded' && !policies.settled) return engine('its backend is asked for the path in normal form')
       return placeForward(action.forward, policies, guard, context)
   }
 }
@@ -59,6 +68,8 @@ export interface Pieces {
   readonly http: readonly Directive[]
   readonly rewritten: boolean
   readonly decoded: boolean
+  readonly settled: boolean
+  readonly underscores: 'drop' | 'keep'
 }
 
 export function placePolicies(
@@ -88,6 +99,8 @@ export function placePolicies(
     http: pieces.flatMap((piece) => piece.http ?? []),
     rewritten: pieces.some(({ uri }) => uri === 'rewritten'),
     decoded: pieces.some(({ path }) => path === 'decoded'),
+    settled: pieces.some(({ target }) => target === 'settled'),
+    underscores: pieces.some(({ underscores }) => underscores === 'drop') ? 'drop' : 'keep',
   }
 }
 
@@ -128,6 +141,12 @@ function placeForward(forward: Forward, policies: Pieces, guard: readonly Direct
   const endpoints = (context.endpoints.get(backend.id)?.addresses ?? []).filter(({ draining }) => draining !== true)
   const before = [...guard, { name: 'set', args: [{ raw: '$gantry_target' }, { raw: '$request_uri' }] }]
   const host = hostOf(forward, endpoints)
+  if (
+    forward.host !== undefined &&
+    forward.host.kind !== 'keep' &&
+    JSON.stringify(policies.location).includes('$gantry_host')
+  )
+    return engine('a policy and its action both say which host its backend is asked for')
   if (host === undefined) return engine('the host of its backend differs from endpoint to endpoint')
   before.push({ name: 'set', args: [{ raw: '$gantry_host' }, host] })
   if (endpoints.length === 0) {
