@@ -1,16 +1,17 @@
 /** An exchange ↔ the `req` and `res` that Express middleware works on. One pair for each exchange that a plugin touches. */
-import { IncomingMessage, ServerResponse } from 'node:http'
-import { PassThrough, Readable } from 'node:stream'
 import type { Exchange, Outcome, Reply } from '../../policies/policy.ts'
 import { parsedBody } from '../../policies/policy.ts'
 import type { Expressions } from '../../policies/services.ts'
 import { culprit, guarded, runAs } from '../guard.ts'
 import type { ExpressApp, ExpressRequest, ExpressResponse, Next } from '../types.ts'
+import { mergeHeaders, offerHead, replaceHead } from './answer.ts'
+import { BodyTee } from './body-tee.ts'
 import { PluginEgContext } from './eg-context.ts'
 import { errorPage, statusOf } from './error-page.ts'
-import { initializePassport, parseQuery } from './express.ts'
-import { carryBack, carryIn, type NodeHeaders, toNodeHeaders, toRawHeaders } from './headers.ts'
-import { equip, headersOf, sealBody, sealHead, type Written, wrappedParts } from './response.ts'
+import { lengthOf, toReply } from './framing.ts'
+import { carryBack, carryIn, type NodeHeaders, toNodeHeaders } from './headers.ts'
+import { makeRequest, makeResponse } from './make.ts'
+import { headersOf, sealBody, sealHead, type Written, wrappedParts } from './response.ts'
 import { ClientSocket } from './socket.ts'
 
 /** What all pairs of one load of plugins share. */
@@ -74,8 +75,16 @@ export class Pair {
     this.#headers = toNodeHeaders(exchange.request.headers)
     this.#target = exchange.request.target
     this.#consumer = exchange.consumer
-    this.request = this.#makeRequest()
-    this.response = this.#makeResponse()
+    this.request = makeRequest(exchange, around.app, this.#socket, this.#headers, (request) =>
+      this.#body.read(exchange, request, around.bodyLimit),
+    )
+    this.response = makeResponse(this.request, around.app, this.#socket, {
+      written: (answer) => this.#take?.(answer),
+      destroyed: () => {
+        this.#socket.destroy()
+        this.#leave?.()
+      },
+    })
     this.request.res = this.response
     this.response.req = this.request
     this.response.locals = Object.create(null) as Record<string, unknown>
@@ -160,7 +169,7 @@ export class Pair {
     this.#state = 'driven'
     const wrapped = wrappedParts(this.response)
     if (!wrapped.head) {
-      this.#mergeHeaders()
+      mergeHeaders(this.#exchange.response, this.response)
       sealHead(this.response)
       return undefined
     }
@@ -179,50 +188,6 @@ export class Pair {
       this.response.emit('close')
       this.#socket.gone()
     })
-  }
-
-  // --- making ---------------------------------------------------------------------------------------------------------
-
-  #makeRequest(): ExpressRequest {
-    const { request } = this.#exchange
-    const made = Object.setPrototypeOf(
-      new IncomingMessage(this.#socket as never),
-      this.#around.app.request,
-    ) as ExpressRequest
-    made.httpVersion = request.version === '2' ? '2.0' : request.version
-    made.httpVersionMajor = request.version === '2' ? 2 : 1
-    made.httpVersionMinor = request.version === '1.1' ? 1 : 0
-    made.method = request.method
-    made.url = request.target
-    made.originalUrl = request.originalTarget
-    made.baseUrl = ''
-    made.headers = { ...this.#headers } as typeof made.headers
-    made.rawHeaders = toRawHeaders(request.headers)
-    if (this.#exchange.consumer !== undefined) made.user = this.#exchange.consumer
-    initializePassport(made)
-    // asking for it makes Express note the parsed target, which plugins look at under its own name
-    void made.path
-    made.query = parseQuery(this.#around.app, request.query)
-    made._read = () => this.#body.read(this.#exchange, made, this.#around.bodyLimit)
-    made._destroy = (error, callback) => {
-      if (!made.complete) this.#socket.destroy()
-      callback(error)
-    }
-    return made
-  }
-
-  #makeResponse(): ExpressResponse {
-    const made = new ServerResponse(this.request) as ExpressResponse
-    Object.setPrototypeOf(made, this.#around.app.response)
-    Object.assign(made, { socket: this.#socket })
-    equip(made, {
-      written: (answer) => this.#take?.(answer),
-      destroyed: () => {
-        this.#socket.destroy()
-        this.#leave?.()
-      },
-    })
-    return made
   }
 
   // --- request phase --------------------------------------------------------------------------------------------------
@@ -292,24 +257,14 @@ export class Pair {
 
   // --- response phase -------------------------------------------------------------------------------------------------
 
-  /** The answer's own headers win, as where a proxy copies them; cookies and Vary of both stand. */
-  #mergeHeaders(): void {
-    const { headers } = this.#exchange.response
-    const theirs = new Set([...headers].map(([name]) => name.toLowerCase()))
-    for (const [name, value] of headersOf(this.response)) {
-      const lower = name.toLowerCase()
-      if (lower === 'set-cookie' || lower === 'vary' || !theirs.has(lower)) headers.append(name, value)
-    }
-  }
-
   #drive(body: boolean): void | Promise<void> {
     const plugin = this.#plugin
     const { response } = this.#exchange
     try {
-      this.#offerHead()
+      runAs(plugin, () => offerHead(response, this.response))
       if (!body) {
         runAs(plugin, () => this.response.writeHead(response.status))
-        this.#replaceHead({
+        replaceHead(response, {
           status: this.response.statusCode,
           reason: this.response.statusMessage,
           headers: headersOf(this.response),
@@ -336,7 +291,7 @@ export class Pair {
         if (close()) this.#replaceByError(plugin, 'timeout', error)
       }, this.#around.timeout)
       this.#take = (answer) => {
-        this.#replaceHead(answer)
+        replaceHead(response, answer)
         if (Buffer.isBuffer(answer.body)) response.body.replace(answer.body)
         else if (answer.body !== undefined) response.body.replaceStream(answer.body, lengthOf(answer.headers))
         close()
@@ -358,159 +313,13 @@ export class Pair {
     })
   }
 
-  /** The head of the answer → `res`, through whatever is wrapped around `setHeader`. */
-  #offerHead(): void {
-    const { response } = this.#exchange
-    const lines = new Map<string, { name: string; values: string[] }>()
-    for (const [name, value] of response.headers) {
-      const lower = name.toLowerCase()
-      if (lower === 'transfer-encoding') continue
-      const line = lines.get(lower)
-      if (line === undefined) lines.set(lower, { name, values: [value] })
-      else line.values.push(value)
-    }
-    this.response.statusCode = response.status
-    this.response.statusMessage = response.reason
-    runAs(this.#plugin, () => {
-      for (const [lower, { name, values }] of lines) {
-        const before = lower === 'set-cookie' || lower === 'vary' ? this.response.getHeader(name) : undefined
-        const all = before === undefined ? values : [...[before].flat().map(String), ...values]
-        this.response.setHeader(name, all.length === 1 ? (all[0] as string) : all)
-      }
-    })
-  }
-
-  #replaceHead(head: Omit<Written, 'body'> & { readonly body?: Written['body'] }): void {
-    const { response } = this.#exchange
-    response.status = head.status
-    if (head.reason !== undefined) response.reason = head.reason
-    for (const name of new Set([...response.headers].map(([one]) => one.toLowerCase()))) response.headers.delete(name)
-    for (const [name, value] of head.headers) {
-      if (!isFraming(name, head.body)) response.headers.append(name, value)
-    }
-  }
-
   #replaceByError(plugin: string, kind: 'error' | 'timeout', error: unknown): void {
     this.#around.failed(plugin, kind, error, this.#exchange)
     sealHead(this.response)
     const page = errorPage(new Error('the answer could not be finished'))
-    this.#replaceHead({ status: page.status, reason: undefined, headers: page.headers ?? [] })
+    replaceHead(this.#exchange.response, { status: page.status, reason: undefined, headers: page.headers ?? [] })
     this.#exchange.response.body.replace(page.body as string)
   }
-}
-
-/** A body that middleware reads is still forwarded: what has passed is kept, what comes goes both ways. */
-class BodyTee {
-  #source: Readable | undefined
-  /** `keep`: middleware has not decided yet. `both`: it has gone on. `request`: the backend gets something else. */
-  #mode: 'keep' | 'both' | 'request' = 'keep'
-  #kept: Buffer[] | undefined = []
-  #size = 0
-  #forward: PassThrough | undefined
-
-  read(exchange: Exchange, request: ExpressRequest, limit: number): void {
-    if (this.#source !== undefined) {
-      this.#source.resume()
-      return
-    }
-    const { body } = exchange.request
-    if (body.empty) {
-      request.complete = true
-      request.push(null)
-      return
-    }
-    const source = body.stream()
-    this.#source = source
-    source.on('data', (chunk: Buffer) => this.#piece(source, chunk, request, limit))
-    source.on('end', () => {
-      request.complete = true
-      request.push(null)
-      this.#forward?.end()
-    })
-    source.on('error', (error) => {
-      this.#forward?.destroy(error)
-      request.destroy(error)
-    })
-  }
-
-  #piece(source: Readable, chunk: Buffer, request: ExpressRequest, limit: number): void {
-    if (this.#mode === 'both') {
-      // what nobody reads any more must not pile up
-      if (request.readableFlowing === true || request.listenerCount('readable') > 0) request.push(chunk)
-      if (this.#forward?.write(chunk) === false) source.pause()
-      return
-    }
-    if (this.#mode === 'keep') {
-      this.#size += chunk.length
-      if (this.#size > limit) this.#kept = undefined
-      this.#kept?.push(chunk)
-    }
-    if (!request.push(chunk)) source.pause()
-  }
-
-  /** Middleware goes on: what the backend gets is put in its place. */
-  carryBack(exchange: Exchange, request: ExpressRequest, given: unknown): 'ok' | 'too-large' {
-    const { body, headers } = exchange.request
-    if (this.#mode === 'request') return 'ok'
-    const stream = asReadable(given)
-    if (stream !== undefined) {
-      // the client's body is what it is made from: it is taken out before it is replaced
-      if (this.#source === undefined) this.read(exchange, request, 0)
-      this.#mode = 'request'
-      this.#kept = undefined
-      this.#forward?.destroy()
-      // its length is unknown, whatever the client has said about the body that it replaces
-      headers.delete('content-length')
-      body.replaceStream(stream)
-      return 'ok'
-    }
-    if (this.#mode === 'both') return 'ok'
-    const listening = request.listenerCount('data') + request.listenerCount('readable') > 0
-    if (this.#source === undefined && (!listening || body.empty)) return 'ok'
-    if (this.#source === undefined) this.read(exchange, request, 0)
-    if (this.#kept === undefined) return 'too-large'
-    this.#mode = 'both'
-    if (request.complete) body.replace(Buffer.concat(this.#kept))
-    else {
-      const forward = new PassThrough()
-      for (const chunk of this.#kept) forward.write(chunk)
-      forward.on('drain', () => this.#source?.resume())
-      this.#forward = forward
-      this.#source?.resume()
-      body.replaceStream(forward, lengthOf([['content-length', headers.get('content-length') ?? '']]))
-    }
-    this.#kept = []
-    return 'ok'
-  }
-}
-
-/** Streams of the package `readable-stream` are none of Node's own, and are wrapped. */
-function asReadable(stream: unknown): Readable | undefined {
-  if (stream instanceof Readable) return stream
-  const pipe = (stream as { pipe?: unknown } | null | undefined)?.pipe
-  return typeof pipe === 'function' ? new Readable().wrap(stream as NodeJS.ReadableStream) : undefined
-}
-
-function toReply(answer: Written): Reply {
-  return {
-    kind: 'reply',
-    status: answer.status,
-    ...(answer.reason === undefined ? {} : { reason: answer.reason }),
-    headers: answer.headers.filter(([name]) => !isFraming(name, answer.body)),
-    // to HEAD, the length is that of the body which GET would have got
-    body: answer.body ?? (lengthOf(answer.headers) === undefined ? '' : Readable.from([])),
-  }
-}
-
-/** How the message is framed is the engine's to say; the length of a stream, or of what HEAD leaves out, it cannot know. */
-function isFraming(name: string, body: Written['body']): boolean {
-  const lower = name.toLowerCase()
-  return lower === 'transfer-encoding' || (lower === 'content-length' && Buffer.isBuffer(body))
-}
-
-function lengthOf(headers: Written['headers']): number | undefined {
-  const text = headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1]
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined
 }
 
 /** What Express calls `req.route`: plugins read the pattern that matched from it. */
