@@ -12,6 +12,7 @@ import { createSplitter, type Splitter } from './fleet/split.ts'
 import { fleetOfToken, issueToken } from './fleet/token.ts'
 import type { Model } from './model/model.ts'
 import { prepareFor } from './pipeline/run.ts'
+import { draftHere } from './runtime/drafts.ts'
 import { createEvents } from './runtime/events.ts'
 import { startLoop } from './runtime/loop.ts'
 import { createMetrics } from './runtime/metrics.ts'
@@ -109,13 +110,16 @@ export async function runController(options: ControllerOptions): Promise<number>
     ...(options.kubeconfig === undefined ? {} : { kubeconfig: options.kubeconfig }),
   }
   const loop = startLoop({
-    feeds: [{ source, place }],
+    drafts: draftHere({
+      feeds: [{ source, place }],
+      prepare: prepareFor(fleetOfListener),
+      events,
+      // the source has gathered already what belongs together
+      settleMs: 0,
+    }),
     target,
-    prepare: prepareFor(fleetOfListener),
     grant: async () => [],
     events,
-    // the source has gathered already what belongs together
-    settleMs: 0,
   })
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())

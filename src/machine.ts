@@ -69,6 +69,7 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
           program: parts.program,
           environment: { [workerVariable]: JSON.stringify({ settings, folder, shared } satisfies WorkerOrders) },
           compile: (plan) => engine.compile(plan),
+          compileInTurns: (plan) => engine.compileInTurns(plan),
           counters: () => services.counters,
           events,
         })
@@ -97,7 +98,7 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
       populateAgain = async () => {
         for (const diagnostic of (await load()).diagnostics) events.diagnostic(diagnostic)
       }
-      return [...diagnostics, ...builtIn.diagnostics, ...((await workers?.grant(wishes)) ?? [])]
+      return [...diagnostics, ...builtIn.diagnostics, ...((await workers?.grant(ofWorkers(wishes))) ?? [])]
     },
     addresses: () =>
       [...listening()].map(([listener, { address, port, family }]) => ({
@@ -121,6 +122,12 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
       if (shared !== undefined) rmSync(shared, { recursive: true, force: true })
     },
   }
+}
+
+/** The configuration itself is for plugins, and may be as long as a file: without plugins it stays here. */
+function ofWorkers(wishes: readonly Wishes[]): readonly Wishes[] {
+  const others = wishes.flatMap((wish) => wish.plugins ?? []).some((wish) => kargoPlugin(wish) === undefined)
+  return others ? wishes : wishes.map(({ expressGateway: _configuration, ...rest }) => rest)
 }
 
 /** A plan and its wishes → what an engine and plugins say of them, with consumers in memory, no port open and nothing logged. */

@@ -4,41 +4,13 @@ import type { Parts } from './cli/parts.ts'
 import { runProgram } from './cli/program.ts'
 import { printModel } from './model/text.ts'
 import { checkWithMachine, startMachine, type MachineParts } from './machine.ts'
+import { readBeside, sources } from './reading.ts'
 import { servingParts, version } from './serving.ts'
 import { checkGateway, listSchemas } from './sources/express-gateway/check.ts'
-import { expressGateway } from './sources/express-gateway/source.ts'
-import { createGatewayApi } from './sources/gateway-api/source.ts'
-import type { ObjectStatus } from './sources/gateway-api/status.ts'
-import { createPods } from './sources/pods/source.ts'
-import type { Source } from './sources/source.ts'
-
-/** Until the process has a log, trouble goes where a person looks. */
-let trouble = (message: string): void => void process.stderr.write(`${message}\n`)
-
-const gatewayApi = createGatewayApi({ trouble: (message) => trouble(message) })
-
-const pods = createPods()
 
 const parts: Parts = {
   version,
-  sources: [
-    {
-      source: expressGateway as Source<unknown, unknown>,
-      summary: 'gateway.config.yml, system.config.yml, models/',
-      recognise: (folder) => expressGateway.recognise(folder),
-    },
-    {
-      source: gatewayApi as Source<unknown, unknown>,
-      summary: 'YAML of gateway.networking.k8s.io',
-      recognise: (folder) => gatewayApi.recognise(folder),
-      renderStatuses: (statuses) => gatewayApi.renderStatuses(statuses as readonly ObjectStatus[]),
-    },
-    {
-      source: pods as Source<unknown, unknown>,
-      summary: 'YAML of Pods and Namespaces with routing annotations',
-      recognise: (folder) => pods.recognise(folder),
-    },
-  ],
+  sources,
   writers: [
     {
       name: 'model',
@@ -89,10 +61,8 @@ const parts: Parts = {
     return runController({ ...choice, version })
   },
   check: (plan, wishes, folder) => checkWithMachine(plan, wishes, folder, machineParts),
-  start: (options) => {
-    trouble = (message) => options.events.emit('warn', 'gateway-api/trouble', message)
-    return startMachine(options, machineParts)
-  },
+  read: readBeside,
+  start: (options) => startMachine(options, machineParts),
 }
 
 const machineParts: MachineParts = {

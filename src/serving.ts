@@ -42,5 +42,8 @@ const parts: Parts = {
   programs: [],
   controller: nobody,
   check: nobody,
+  read: () => {
+    throw new Error('this process only serves')
+  },
   start: (options) => startMachine(options, servingParts),
 }

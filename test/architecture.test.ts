@@ -32,7 +32,7 @@ const shapes = ['src/sources/source.ts', 'src/targets/target.ts', 'src/policies/
 
 /** They know everything: that is what they are for. Nobody imports them. */
 const isTop = (file: string): boolean =>
-  ['main', 'serving', 'machine', 'controller', 'dispatcher', 'index', 'plugin'].some(
+  ['main', 'reading', 'serving', 'machine', 'controller', 'dispatcher', 'index', 'plugin'].some(
     (name) => file === `src/${name}.ts`,
   ) || file.startsWith('src/bin/')
 

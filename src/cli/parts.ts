@@ -2,6 +2,8 @@
 import type { Diagnostic } from '../model/diagnostic.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { Source, Wishes } from '../sources/source.ts'
+import type { ReadingOrders } from '../runtime/draft-messages.ts'
+import type { Drafts } from '../runtime/drafts.ts'
 import type { EventLog } from '../runtime/events.ts'
 import type { MetricsRegistry } from '../runtime/metrics.ts'
 import type { Settings } from '../runtime/settings.ts'
@@ -21,6 +23,8 @@ export interface Parts {
    * populated. Runs the code of plugins; opens no port and no store of the configuration's.
    */
   check(plan: Plan, wishes: readonly Wishes[], folder: string): Promise<readonly Diagnostic[]>
+  /** Drafts of a folder, made beside whoever serves. Nothing is read before they are started. */
+  read(orders: ReadingOrders, events: EventLog): Drafts
   /** Effect: everything around the engine, ready to serve. */
   start(options: StartOptions): Promise<Machine>
 }

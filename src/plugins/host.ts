@@ -76,11 +76,15 @@ export function createPlugins(options: PluginHostOptions): PluginHost {
 
   const host: PluginHost = {
     load: async (wishes, configuration) => {
+      if (wishes.length === 0 && world === undefined) {
+        // a configuration of ten thousand routes is not compared for plugins that nobody has
+        loadedFrom = [wishes, undefined]
+        return []
+      }
       if (loadedFrom !== undefined && isDeepStrictEqual(loadedFrom, [wishes, configuration]))
         return world?.diagnostics ?? []
       const reload = loadedFrom !== undefined
       loadedFrom = [wishes, configuration]
-      if (wishes.length === 0 && world === undefined) return []
       release ??= catchLateErrors(report)
       const before = world
       world = await loadWorld(wishes, configuration, {
@@ -112,6 +116,9 @@ export function createPlugins(options: PluginHostOptions): PluginHost {
     administering: (server) => {
       admin = server
       world?.emit('admin-ready', { adminServer: server })
+    },
+    get loaded() {
+      return world
     },
     policy: (name) => world?.policy(name),
     condition: (name) => world?.condition(name),

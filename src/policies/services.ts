@@ -209,6 +209,8 @@ export interface Expression {
 
 /** Policies and conditions that plugins bring. */
 export interface Plugins {
+  /** Another one after each load: what was compiled before it belongs to plugins that are gone. Absent: there is no load. */
+  readonly loaded?: object | undefined
   policy(name: string): { compile(config: Readonly<Record<string, unknown>>): Step } | undefined
   condition(name: string): { compile(config: Readonly<Record<string, unknown>>): CompiledCondition } | undefined
   /** Express routers that plugins mounted in front of every route. */

@@ -55,6 +55,9 @@ export function createLiveServices(options: LiveOptions): LiveServices {
     counters: { add: (key, windowMs, amount) => parts.counters.add(key, windowMs, amount) },
     cache: { get: (key) => parts.cache.get(key), set: (key, value, ttlMs) => parts.cache.set(key, value, ttlMs) },
     plugins: {
+      get loaded() {
+        return parts.plugins.loaded
+      },
       policy: (name) => parts.plugins.policy(name),
       condition: (name) => parts.plugins.condition(name),
       get gatewayRoutes() {

@@ -4,6 +4,7 @@ import { emptyModel } from '../model/model.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { Source, Translation } from '../sources/source.ts'
 import type { Applied, Target } from '../targets/target.ts'
+import { draftHere } from './drafts.ts'
 import { createEvents } from './events.ts'
 import { startLoop, type LoopState } from './loop.ts'
 
@@ -74,16 +75,20 @@ function start(
   target: Target<Plan>,
 ): { loop: ReturnType<typeof startLoop>; next(): Promise<LoopState>; lines: string[] } {
   const lines: string[] = []
+  const events = createEvents({ level: 'debug', format: 'text', write: (line) => void lines.push(line) })
   const loop = startLoop({
-    feeds: [{ source, place: { kind: 'folder', path: '/nowhere', environment: {} } }],
-    target,
-    prepare: (translations) => ({
-      plan: { id: translations[0]?.model.listeners[0]?.id ?? '', model: translations[0]?.model ?? emptyModel },
-      diagnostics: [],
+    drafts: draftHere({
+      feeds: [{ source, place: { kind: 'folder', path: '/nowhere', environment: {} } }],
+      prepare: (translations) => ({
+        plan: { id: translations[0]?.model.listeners[0]?.id ?? '', model: translations[0]?.model ?? emptyModel },
+        diagnostics: [],
+      }),
+      events,
+      settleMs: 0,
     }),
+    target,
     grant: async () => [],
-    events: createEvents({ level: 'debug', format: 'text', write: (line) => void lines.push(line) }),
-    settleMs: 0,
+    events,
   })
   const waiters: ((state: LoopState) => void)[] = []
   loop.onChange((state) => waiters.shift()?.(state))

@@ -1,11 +1,12 @@
 /** What the primary and its workers say to each other. Types only. */
 import type { AddressInfo } from 'node:net'
 import type { Diagnostic } from '../model/diagnostic.ts'
-import type { WrittenPlan } from './plan-wire.ts'
+import type { PlanMessage } from '../pipeline/wire.ts'
 
 export type ToWorker =
   | { readonly kind: 'grant'; readonly turn: number; readonly wishes: unknown }
-  | { readonly kind: 'plan'; readonly turn: number; readonly plan: WrittenPlan }
+  /** Items are answered by `took`; the plan behind them is served, and answered by `applied`. */
+  | { readonly kind: 'plan'; readonly turn: number; readonly piece: PlanMessage }
   /** Sums in the order they were asked for: count, end of the window, count, … */
   | { readonly kind: 'counted'; readonly turn: number; readonly sums: readonly number[] }
   | { readonly kind: 'failed'; readonly turn: number; readonly message: string }
@@ -17,6 +18,7 @@ export type FromWorker =
   | { readonly kind: 'granted'; readonly turn: number; readonly diagnostics: readonly Diagnostic[] }
   /** Of the worker's registry, as prom-client adds them up. */
   | { readonly kind: 'measured'; readonly turn: number; readonly metrics: readonly object[] }
+  | { readonly kind: 'took'; readonly turn: number }
   | {
       readonly kind: 'applied'
       readonly turn: number

@@ -3,11 +3,11 @@ import cluster, { type Worker } from 'node:cluster'
 import type { AddressInfo } from 'node:net'
 import type { Diagnostic } from '../model/diagnostic.ts'
 import type { Plan } from '../pipeline/plan.ts'
+import { PlanWriter } from '../pipeline/wire.ts'
 import type { Counters, Events } from '../policies/services.ts'
 import type { Applied, Compilation, Target } from '../targets/target.ts'
 import { countAll } from './counters.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
-import { PlanWriter } from './plan-wire.ts'
 
 export interface WorkersOptions {
   readonly count: number
@@ -18,6 +18,8 @@ export interface WorkersOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** For diagnostics only: nothing of it is applied. */
   compile(plan: Plan): Compilation<unknown>
+  /** The same; the primary accepts connections and counts meanwhile. */
+  compileInTurns?(plan: Plan): Promise<Compilation<unknown>>
   /** Who counts for all of them; asked anew each time, since stores change. */
   counters(): Counters
   readonly events: Events
@@ -71,8 +73,15 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
       pause = Math.min(pause * 2, LONGEST_PAUSE)
     })
     await member.ready
-    if (wishes !== undefined) await member.grant(wishes.value)
-    if (plan !== undefined) await member.apply(plan)
+    // what the others are told meanwhile it is not told
+    for (let granted: typeof wishes; granted !== wishes;) {
+      granted = wishes
+      await member.grant(granted?.value)
+    }
+    for (let applied: Plan | undefined; applied !== plan;) {
+      applied = plan
+      if (applied !== undefined && (await member.apply(applied)).refused) member.worker.process.kill('SIGKILL')
+    }
     starting.delete(member)
     members.push(member)
     return member
@@ -92,6 +101,10 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   return {
     name: 'engine',
     compile: (next) => ({ artifact: next, diagnostics: options.compile(next).diagnostics }),
+    compileInTurns: async (next) => {
+      const { diagnostics } = (await options.compileInTurns?.(next)) ?? options.compile(next)
+      return { artifact: next, diagnostics }
+    },
 
     async grant(value) {
       wishes = { value }
@@ -178,10 +191,11 @@ class Member {
   }
 
   async apply(plan: Plan): Promise<Extract<FromWorker, { readonly kind: 'applied' }>> {
-    const written = this.#writer.write(plan)
-    const answer = await this.#ask((turn) => ({ kind: 'plan', turn, plan: written }))
-    if (answer.kind !== 'applied') throw new Error('a worker answered something else than it was asked')
-    return answer
+    for (const piece of this.#writer.write(plan)) {
+      const answer = await this.#ask((turn) => ({ kind: 'plan', turn, piece }))
+      if (answer.kind === 'applied') return answer
+    }
+    throw new Error('a worker answered something else than it was asked')
   }
 
   async metrics(): Promise<readonly object[]> {

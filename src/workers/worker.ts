@@ -1,11 +1,11 @@
 /** A worker process: plans come over IPC, are compiled and applied here, and acknowledged. Effect. */
 import cluster from 'node:cluster'
 import type { Diagnostic } from '../model/diagnostic.ts'
+import { PlanReader } from '../pipeline/wire.ts'
 import type { Counters } from '../policies/services.ts'
 import type { Engine } from '../targets/engine/engine.ts'
 import { createRemoteCounters } from './counters.ts'
 import type { FromWorker, ToWorker } from './messages.ts'
-import { PlanReader } from './plan-wire.ts'
 
 export interface WorkerParts {
   readonly engine: Engine
@@ -59,7 +59,12 @@ export async function serveAsWorker(start: (counters: Counters) => Promise<Worke
           return
         case 'plan':
           last = last.then(async () => {
-            const { artifact } = parts.engine.compile(reader.read(message.plan))
+            const plan = reader.read(message.piece)
+            if (plan === undefined) {
+              say({ kind: 'took', turn: message.turn })
+              return
+            }
+            const { artifact } = await parts.engine.compileInTurns(plan)
             const applied = await parts.engine.apply(artifact)
             say({
               kind: 'applied',

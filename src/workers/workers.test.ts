@@ -1,14 +1,11 @@
 /** Real processes behind one port: exact counters, swaps, deaths, a port in use; and plans that survive the way there. */
 import cluster from 'node:cluster'
-import fc from 'fast-check'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import { emptyModel, type Model, type Route } from '../model/model.ts'
-import { Secret } from '../model/secret.ts'
 import { createTestServices } from '../targets/engine/testing.ts'
-import { PlanReader, PlanWriter } from './plan-wire.ts'
 import { startWorkers, type Workers } from './primary.ts'
 
 const origin = { source: 'test' }
@@ -115,39 +112,5 @@ describe('workers', () => {
     const refused = await workers.apply({ id: '2', model: modelOf(used, 'new') })
     expect(refused.kind).toBe('refused')
     expect(await get(port)).toBe('old')
-  })
-})
-
-describe('plans on their way', () => {
-  test('arrive as they were, secrets too, and what did not change is the same object', () => {
-    const certificate = { id: 'c', certificate: 'pem', key: new Secret('key'), origin }
-    const one: Model = { ...modelOf(1, 'a'), certificates: [certificate] }
-    const writer = new PlanWriter()
-    const reader = new PlanReader()
-    const wire = (model: Model): Model =>
-      reader.read(JSON.parse(JSON.stringify(writer.write({ id: 'x', model })))).model
-    const first = wire(one)
-    expect({ ...first, certificates: [] }).toEqual({ ...one, certificates: [] })
-    expect(first.certificates[0]!.key!.reveal()).toBe('key')
-    const more: Route = { ...one.routes[0]!, id: 'more' }
-    const second = wire({ ...one, routes: [more, ...one.routes] })
-    expect(second.certificates).toBe(first.certificates)
-    expect(second.routes[1]).toBe(first.routes[0])
-    expect(second.routes[0]).toEqual(more)
-    expect(JSON.stringify(writer.write({ id: 'y', model: one }))).not.toContain('"pem"')
-  })
-
-  test('any order of plans over a set of routes is read as it was written', () => {
-    const routes = Array.from({ length: 8 }, (_, at): Route => ({ ...modelOf(1, 'a').routes[0]!, id: `r${at}` }))
-    fc.assert(
-      fc.property(fc.array(fc.uniqueArray(fc.nat(7)), { maxLength: 12 }), (plans) => {
-        const writer = new PlanWriter()
-        const reader = new PlanReader()
-        for (const plan of plans) {
-          const model: Model = { ...emptyModel, routes: plan.map((at) => routes[at]!) }
-          expect(reader.read(writer.write({ id: 'x', model })).model.routes).toEqual(model.routes)
-        }
-      }),
-    )
   })
 })

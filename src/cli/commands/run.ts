@@ -4,12 +4,10 @@ import type { Command } from 'commander'
 import { AdminDoor } from '../../admin/door.ts'
 import { gantryAdmin } from '../../admin/gantry.ts'
 import { hasErrors } from '../../model/diagnostic.ts'
-import { prepare } from '../../pipeline/run.ts'
 import { createEvents } from '../../runtime/events.ts'
 import { startLoop, type Loop } from '../../runtime/loop.ts'
 import { createMetrics } from '../../runtime/metrics.ts'
 import type { Settings } from '../../runtime/settings.ts'
-import type { Source } from '../../sources/source.ts'
 import { recogniseFolder } from '../load.ts'
 import type { Machine, Parts } from '../parts.ts'
 import { drawFor, writeError } from '../print.ts'
@@ -42,12 +40,16 @@ export async function run(parts: Parts, folder: string, command: Command): Promi
     ...machine.adminHandlers,
   ]
   const loop: Loop = startLoop({
-    feeds: sources.map((part) => ({
-      source: settings.watch ? part.source : readingOnce(part.source),
-      place: { kind: 'folder', path: place, environment: process.env },
-    })),
+    drafts: parts.read(
+      {
+        folder: place,
+        sources: sources.map(({ source }) => source.name),
+        environment: { ...process.env },
+        watch: settings.watch,
+      },
+      events,
+    ),
     target: machine.target,
-    prepare,
     grant: async (wishes) => [...(await machine.grant(wishes)), ...(await admin.move(wishes, handlers))],
     events,
   })
@@ -87,20 +89,6 @@ function signalled(): Promise<'signal'> {
   return new Promise((resolvePromise) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolvePromise('signal'))
   })
-}
-
-/** The same source, deaf after its first world. */
-function readingOnce(source: Source<unknown, unknown>): Source<unknown, unknown> {
-  return {
-    ...source,
-    translate: (world) => source.translate(world),
-    async *read(place, signal) {
-      for await (const world of source.read(place, signal)) {
-        yield world
-        return
-      }
-    },
-  }
 }
 
 /** Said once at start: the floor works, but its maintenance has ended. */

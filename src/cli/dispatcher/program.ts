@@ -6,6 +6,7 @@ import { hasErrors, type Diagnostic } from '../../model/diagnostic.ts'
 import { printModel } from '../../model/text.ts'
 import type { Plan } from '../../pipeline/plan.ts'
 import { prepare } from '../../pipeline/run.ts'
+import { draftHere } from '../../runtime/drafts.ts'
 import { createEvents, type EventLog } from '../../runtime/events.ts'
 import { startLoop } from '../../runtime/loop.ts'
 import { createMetrics, type MetricsRegistry } from '../../runtime/metrics.ts'
@@ -134,13 +135,16 @@ async function serve(
   const metrics = createMetrics()
   const { target, addresses, served } = await parts.start(kind, { environment, events, metrics })
   const loop = startLoop({
-    feeds: [{ source: kind === 'nginx' ? batched(parts.source, BATCH) : parts.source, place }],
+    drafts: draftHere({
+      feeds: [{ source: kind === 'nginx' ? batched(parts.source, BATCH) : parts.source, place }],
+      prepare,
+      events,
+      // gathered already, or nothing that has to be gathered
+      settleMs: 1,
+    }),
     target,
-    prepare,
     grant: () => Promise.resolve([]),
     events,
-    // gathered already, or nothing that has to be gathered
-    settleMs: 1,
     retryMs: RETRY,
   })
   metrics.gauge('gantry_configuration_stale', '1 while what is served may be older than what is meant', () =>

@@ -18,7 +18,23 @@ export interface Document {
 
 export const sourceName = 'express-gateway'
 
+/** Remembered until `forgetFile`: reading asks which files it names, and translating what it says. */
 export function parseFile(file: TextFile, environment: World['environment']): Document {
+  const known = documents.get(file)
+  if (known?.environment === environment) return known.document
+  const document = parseFresh(file, environment)
+  documents.set(file, { environment, document })
+  return document
+}
+
+/** Positions of ten thousand lines take more room than what they say. */
+export function forgetFile(file: TextFile): void {
+  documents.delete(file)
+}
+
+const documents = new WeakMap<TextFile, { readonly environment: World['environment']; readonly document: Document }>()
+
+function parseFresh(file: TextFile, environment: World['environment']): Document {
   if (file.kind !== 'text') {
     const reason = file.kind === 'missing' ? 'there is no such file' : file.reason
     const origin: Origin = { source: sourceName, file: file.name }

@@ -14,7 +14,8 @@ export interface StepContext {
   readonly object: string
   readonly path: Path
   readonly scopes: readonly string[]
-  readonly strip: Strip
+  /** Asked only where something is stripped. */
+  strip(): Strip
   readonly proxies: Proxies
   readonly system: Mapping
   /** How the policies of plugins that are built in are called here. */

@@ -35,7 +35,7 @@ export interface ProxyStep {
 export interface ProxyOptions {
   readonly object: string
   readonly path: Path
-  readonly strip: Strip
+  strip(): Strip
 }
 
 /** `parameters`: the action, with its defaults. Undefined where the step is wrong; an error has been said then. */
@@ -302,7 +302,7 @@ function pathUse(url: URL, settings: Mapping, options: ProxyOptions, context: Co
   return use(
     'proxy-path',
     {
-      strip: settings['stripPath'] === true ? stripConfig(options.strip) : { kind: 'none' },
+      strip: settings['stripPath'] === true ? stripConfig(options.strip()) : { kind: 'none' },
       request: settings['ignorePath'] === true ? 'ignore' : 'join',
       prepend,
       query: settings['prependPath'] === false ? '' : url.search.slice(1),

@@ -25,7 +25,7 @@ export async function* read(place: Place, signal: AbortSignal): AsyncGenerator<W
     try {
       // watched first, then read: what changed in between is not missed
       for (let tick = true; tick; tick = await next(changes.ticks)) {
-        const again = await readWorld(folder, place.environment, { download })
+        const again = await readWorld(folder, place.environment, { download, before: world })
         if (same(world, again)) continue
         world = again
         yield world
@@ -55,20 +55,24 @@ export interface ReadOptions {
   readonly gateway?: string
   /** Remembers what was downloaded before. */
   readonly download?: Download
+  /** Its files stand for those that say the same now, with all that is remembered of them. */
+  readonly before?: World
 }
 
 export async function readWorld(
   folder: string,
   environment: World['environment'],
-  { gateway: instead, download = createDownload() }: ReadOptions = {},
+  { gateway: instead, download = createDownload(), before }: ReadOptions = {},
 ): Promise<World> {
-  const [found, system, users, applications, credentials] = await Promise.all([
+  const [found, foundSystem, users, applications, credentials] = await Promise.all([
     readConfig(folder, 'gateway.config'),
     readConfig(folder, 'system.config'),
     ...modelNames.map((name) => readText(join(folder, 'models', `${name}.json`), `models/${name}.json`)),
   ])
-  if (found === undefined || system === undefined) throw new Error('a file was not read')
-  const gateway: TextFile = instead === undefined ? found : { kind: 'text', name: found.name, text: instead }
+  if (found === undefined || foundSystem === undefined) throw new Error('a file was not read')
+  const written: TextFile = instead === undefined ? found : { kind: 'text', name: found.name, text: instead }
+  const gateway = before !== undefined && sameFile(before.gateway, written) ? before.gateway : written
+  const system = before !== undefined && sameFile(before.system, foundSystem) ? before.system : foundSystem
   const missing = (name: ModelName): TextFile => ({ kind: 'missing', name: `models/${name}.json` })
   const models: World['models'] = {
     users: users ?? missing('users'),
@@ -157,9 +161,15 @@ function foldersOf(world: World): readonly string[] {
 }
 
 function same(left: World, right: World): boolean {
-  const key = ({ gateway, system, models, files, ownPlugins, consumers }: World): string =>
-    JSON.stringify([gateway, system, models, files, ownPlugins, consumers])
-  return key(left) === key(right)
+  const key = ({ models, files, ownPlugins, consumers }: World): string =>
+    JSON.stringify([models, files, ownPlugins, consumers])
+  return left.gateway === right.gateway && left.system === right.system && key(left) === key(right)
+}
+
+function sameFile(left: TextFile, right: TextFile): boolean {
+  const said = (file: TextFile): string =>
+    file.kind === 'text' ? file.text : file.kind === 'unreadable' ? file.reason : ''
+  return left.kind === right.kind && left.name === right.name && said(left) === said(right)
 }
 
 function equalLists(left: readonly string[], right: readonly string[]): boolean {

@@ -8,14 +8,23 @@ const fileKeys = new Set(['secretOrPublicKeyFile', 'secretOrPrivateKeyFile', 'ke
 
 /** As written, each once, in order. */
 export function referencedFiles(world: Pick<World, 'gateway' | 'system' | 'environment'>): readonly string[] {
-  const names = new Set<string>()
-  for (const file of [world.gateway, world.system]) {
-    if (file.kind !== 'text') continue
-    const { value } = parseFile(file, world.environment)
-    collect(value, names)
-    if (isMapping(value)) collectTls(value, names)
-  }
-  return [...names]
+  return [...new Set([world.gateway, world.system].flatMap((file) => namesIn(file, world.environment)))]
+}
+
+/** A file that has not changed is looked at every few seconds, and is not parsed for that. */
+const known = new WeakMap<TextFile, { readonly environment: World['environment']; readonly names: readonly string[] }>()
+
+function namesIn(file: TextFile, environment: World['environment']): readonly string[] {
+  if (file.kind !== 'text') return []
+  const before = known.get(file)
+  if (before?.environment === environment) return before.names
+  const found = new Set<string>()
+  const { value } = parseFile(file, environment)
+  collect(value, found)
+  if (isMapping(value)) collectTls(value, found)
+  const names = [...found]
+  known.set(file, { environment, names })
+  return names
 }
 
 function collect(value: unknown, names: Set<string>): void {

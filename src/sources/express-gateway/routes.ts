@@ -36,13 +36,14 @@ export interface RoutesInput {
 
 export function translateRoutes(context: Context, input: RoutesInput): readonly Route[] {
   checkWhitelist(context, input)
-  const pipelines = pipelineByEndpoint(context, input)
+  const partsOf = sharedParts(context, input)
+  const pipelines = pipelineByEndpoint(context, input, partsOf)
   const routes: Route[] = []
   for (const group of groupsOf(input.apiEndpoints)) {
     const hosts = hostsOf(context, group)
     const restricted: Restricted[] = []
     for (const endpoint of group.endpoints) {
-      routes.push(...endpointRoutes(context, input, endpoint, hosts, pipelines.get(endpoint.name), restricted))
+      routes.push(...endpointRoutes(context, input, endpoint, hosts, pipelines.get(endpoint.name), partsOf, restricted))
     }
     routes.push(...optionsRoutes(input, group, hosts, restricted, context))
   }
@@ -66,7 +67,7 @@ function checkWhitelist(context: Context, input: RoutesInput): void {
 }
 
 /** The pipeline that is defined last has the endpoint. All of them are checked, also those that nobody uses. */
-function pipelineByEndpoint(context: Context, input: RoutesInput): ReadonlyMap<string, Pipeline> {
+function pipelineByEndpoint(context: Context, input: RoutesInput, partsOf: PartsOf): ReadonlyMap<string, Pipeline> {
   const names = new Set(input.apiEndpoints.map((endpoint) => endpoint.name))
   const byEndpoint = new Map<string, Pipeline>()
   for (const pipeline of input.pipelines) {
@@ -103,7 +104,7 @@ function pipelineByEndpoint(context: Context, input: RoutesInput): ReadonlyMap<s
       byEndpoint.set(name, pipeline)
     }
     checkItems(context, input, pipeline)
-    pipelineParts(context, input, pipeline, [], { kind: 'nothing' })
+    partsOf(pipeline, [], { kind: 'nothing' })
   }
   return byEndpoint
 }
@@ -161,12 +162,37 @@ interface Parts {
   readonly action: Action
 }
 
+type PartsOf = (pipeline: Pipeline, scopes: readonly string[], strip: Strip) => Parts
+
+/**
+ * A pipeline is one thing however many endpoints it serves: its routes share policies and action, as they share its
+ * middleware in Express Gateway, unless what the endpoint says goes into them.
+ */
+function sharedParts(context: Context, input: RoutesInput): PartsOf {
+  const known = new Map<Pipeline, Map<string, Parts>>()
+  return (pipeline, scopes, strip) => {
+    let ofPipeline = known.get(pipeline)
+    if (ofPipeline === undefined) known.set(pipeline, (ofPipeline = new Map()))
+    const told = JSON.stringify(scopes)
+    const key = `${told} ${JSON.stringify(strip)}`
+    let parts = ofPipeline.get(told) ?? ofPipeline.get(key)
+    if (parts !== undefined) return parts
+    let stripped = false
+    parts = pipelineParts(context, input, pipeline, scopes, () => {
+      stripped = true
+      return strip
+    })
+    ofPipeline.set(stripped ? key : told, parts)
+    return parts
+  }
+}
+
 function pipelineParts(
   context: Context,
   input: RoutesInput,
   pipeline: Pipeline,
   scopes: readonly string[],
-  strip: Strip,
+  strip: () => Strip,
 ): Parts {
   const object = `pipeline ${pipeline.name}`
   const policies: PolicyUse[] = []
@@ -289,7 +315,9 @@ function groupsOf(endpoints: readonly ApiEndpoint[]): readonly Group[] {
     const { hostRegex, host } = endpoint.record
     const key =
       typeof hostRegex === 'string' ? `regexp ${hostRegex}` : typeof host === 'string' && host !== '' ? host : '*'
-    groups.set(key, [...(groups.get(key) ?? []), endpoint])
+    const members = groups.get(key)
+    if (members === undefined) groups.set(key, [endpoint])
+    else members.push(endpoint)
   }
   return [...groups].map(([key, members]) => ({ key, endpoints: members }))
 }
@@ -336,6 +364,7 @@ function endpointRoutes(
   endpoint: ApiEndpoint,
   hosts: readonly HostMatch[],
   pipeline: Pipeline | undefined,
+  partsOf: PartsOf,
   restricted: Restricted[],
 ): readonly Route[] {
   const { record } = endpoint
@@ -381,7 +410,7 @@ function endpointRoutes(
             policies: [],
             action: { kind: 'reply', status: 404, body: 'Not Found', contentType: 'text/plain; charset=utf-8' },
           }
-        : pipelineParts(context, input, pipeline, scopes, pattern.strip)
+        : partsOf(pipeline, scopes, pattern.strip)
     const suffix = `${endpoint.position === undefined ? '' : `/${endpoint.position}`}${patterns.length === 1 ? '' : `/${index}`}`
     const route: Route = {
       id: `${sourceName}/${endpoint.name}${suffix}`,

@@ -2,7 +2,7 @@
 import { hasErrors, type Diagnostic } from '../../model/diagnostic.ts'
 import { emptyModel, type Model, type PolicyUse } from '../../model/model.ts'
 import type { Translation } from '../source.ts'
-import { parseFile, type Document, type Path } from './document.ts'
+import { forgetFile, parseFile, type Document, type Path } from './document.ts'
 import { translateListeners } from './listeners.ts'
 import { apiEndpointsOf, isMapping, listOf, pipelinesOf, serviceEndpointsOf, type Mapping } from './normalise.ts'
 import { proxyVariable, type Proxies } from './proxy.ts'
@@ -21,6 +21,8 @@ export function translate(world: World): Translation {
   let translation = translations.get(world)
   if (translation === undefined) {
     translation = translateFresh(world)
+    forgetFile(world.gateway)
+    forgetFile(world.system)
     translations.set(world, translation)
   }
   return translation

@@ -1,4 +1,5 @@
 /** Plan → what the engine runs: sockets, hosts, routers, one program a route. Pure; remembers what did not change. */
+import type { Work } from '../../lib/turns.ts'
 import type { Diagnostic, Origin } from '../../model/diagnostic.ts'
 import type {
   Backend,
@@ -15,13 +16,14 @@ import type {
 import type { Plan } from '../../pipeline/plan.ts'
 import type { CompileContext, CompiledCondition, AnyPolicy, Step } from '../../policies/policy.ts'
 import type { Services } from '../../policies/services.ts'
+import type { Compilation } from '../target.ts'
 import { compileTrust, type Trust } from './connection.ts'
 import type { EngineExchange } from './exchange.ts'
 import type { ForwardPlan, ForwardTarget } from './forward.ts'
 import type { PortPlan } from './listeners.ts'
 import { createPicker } from './picker.ts'
 import type { BackendPool } from './pool.ts'
-import { compileRules, type Rules } from './router/router.ts'
+import { rulesOf, type Rules } from './router/router.ts'
 import { compileSockets } from './sockets.ts'
 import { compileStreams } from './streams/compile.ts'
 import type { Counts, RouteCounts } from './stats.ts'
@@ -115,13 +117,16 @@ export class Compiler {
   readonly #options: CompilerOptions
   readonly #policies: ReadonlyMap<string, AnyPolicy>
   readonly #limits: ResolvedLimits
-  readonly #programs = new WeakMap<Route, Remembered<RouteProgram>>()
-  readonly #listenerSteps = new WeakMap<Listener, Remembered<readonly CompiledStep[]>>()
+  #programs = new WeakMap<Route, Remembered<RouteProgram>>()
+  /** Of uses that stand in many routes: what looked neither at its route nor at the model, and found nothing wrong. */
+  #shared = new WeakMap<PolicyUse, CompiledStep>()
+  #listenerSteps = new WeakMap<Listener, Remembered<readonly CompiledStep[]>>()
+  #plugins: object | undefined
   readonly #rules = new Map<
     string,
     { readonly programs: readonly RouteProgram[]; readonly rules: Rules<RouteProgram> }
   >()
-  readonly #forwards = new WeakMap<Forward, ForwardPlan>()
+  #forwards = new WeakMap<Forward, ForwardPlan>()
   readonly #securities = new WeakMap<Backend, { readonly parts: readonly unknown[]; readonly value: BackendSecurity }>()
 
   constructor(options: CompilerOptions) {
@@ -130,8 +135,10 @@ export class Compiler {
     this.#limits = { ...DEFAULT_LIMITS, ...defined(options.limits) }
   }
 
-  compile(plan: Plan): { readonly artifact: EngineArtifact; readonly diagnostics: readonly Diagnostic[] } {
+  /** In pieces: what serves goes on serving between them. */
+  *compile(plan: Plan): Work<Compilation<EngineArtifact>> {
     const { model } = plan
+    this.#forgetPlugins()
     const diagnostics: Diagnostic[] = []
     const certificates = new Map(model.certificates.map((certificate) => [certificate.id, certificate]))
     const backendIds = new Set(model.backends.map((backend) => backend.id))
@@ -143,17 +150,20 @@ export class Compiler {
       const remembered = this.#program(route, world)
       diagnostics.push(...remembered.diagnostics)
       for (const id of route.listeners) byListener.get(id)?.push(remembered.value)
+      yield
     }
 
     const listeners: CompiledListener[] = []
     for (const listener of model.listeners) {
       if (listener.protocol !== 'http' && listener.protocol !== 'https') continue
-      listeners.push(this.#listener(listener, byListener.get(listener.id) ?? [], world, diagnostics))
+      const rules = yield* this.#rulesOf(listener.id, byListener.get(listener.id) ?? [])
+      listeners.push(this.#listener(listener, rules, world, diagnostics))
     }
     for (const id of this.#rules.keys()) if (!byListener.has(id)) this.#rules.delete(id)
 
     const backends = new Map<string, CompiledBackend>()
     for (const backend of model.backends) {
+      yield
       backends.set(backend.id, this.#backend(backend, endpoints.get(backend.id), world, diagnostics))
     }
     const sockets = compileStreams(model, compileSockets(listeners, certificates, diagnostics), {
@@ -163,6 +173,17 @@ export class Compiler {
       diagnostics,
     })
     return { artifact: { plan, sockets, backends }, diagnostics }
+  }
+
+  /** Steps of plugins belong to the load that compiled them, wherever they stand. */
+  #forgetPlugins(): void {
+    const { loaded } = this.#options.context.services.plugins
+    if (loaded === this.#plugins) return
+    this.#plugins = loaded
+    this.#programs = new WeakMap()
+    this.#shared = new WeakMap()
+    this.#listenerSteps = new WeakMap()
+    this.#forwards = new WeakMap()
   }
 
   /** A Forward that a policy says at run time. Its own policies are compiled when it is first seen. */
@@ -229,8 +250,12 @@ export class Compiler {
     diagnostics: Diagnostic[],
     look: () => void,
   ): CompiledStep | undefined {
+    const shared = this.#shared.get(use)
+    if (shared !== undefined) return shared
     const { services } = this.#options.context
     const where = use.origin ?? origin
+    const before = diagnostics.length
+    let own = use.origin === undefined
     const problem = (code: string, message: string, hint?: string): undefined => {
       const answers500 = `${message}; its requests are answered with 500`
       diagnostics.push({
@@ -244,14 +269,19 @@ export class Compiler {
     }
     const policy = this.#policies.get(use.policy)
     const context: CompileContext = {
-      route,
+      get route() {
+        own = true
+        return route
+      },
       origin: where,
       get model() {
+        own = true
         look()
         return world.model
       },
       services,
       certificate: (id) => {
+        own = true
         look()
         return world.certificates.get(id)
       },
@@ -275,7 +305,9 @@ export class Compiler {
         }
         step = policy.engine(parsed.data as never, context)
       }
-      return { step, when: use.when === undefined ? undefined : this.#options.conditions(use.when, context) }
+      const compiled = { step, when: use.when === undefined ? undefined : this.#options.conditions(use.when, context) }
+      if (!own && diagnostics.length === before) this.#shared.set(use, compiled)
+      return compiled
     } catch (error) {
       return problem(
         'engine/policy-compile',
@@ -309,12 +341,7 @@ export class Compiler {
     return plan
   }
 
-  #listener(
-    listener: Listener,
-    programs: readonly RouteProgram[],
-    world: World,
-    diagnostics: Diagnostic[],
-  ): CompiledListener {
+  #listener(listener: Listener, rules: Rules<RouteProgram>, world: World, diagnostics: Diagnostic[]): CompiledListener {
     const { context } = this.#options
     let known = this.#listenerSteps.get(listener)
     const asRoute = asRouteOf(listener)
@@ -339,7 +366,7 @@ export class Compiler {
       listener,
       asRoute,
       steps: known.value,
-      rules: this.#rulesOf(listener.id, programs),
+      rules,
       limits: { ...this.#limits, ...defined(listener.limits ?? {}) },
       trust,
       counts: context.counts.route(''),
@@ -347,10 +374,10 @@ export class Compiler {
     }
   }
 
-  #rulesOf(id: string, programs: readonly RouteProgram[]): Rules<RouteProgram> {
+  *#rulesOf(id: string, programs: readonly RouteProgram[]): Work<Rules<RouteProgram>> {
     const known = this.#rules.get(id)
     if (known !== undefined && sameItems(known.programs, programs)) return known.rules
-    const rules = compileRules(
+    const rules = yield* rulesOf(
       programs.map((program) => ({
         ...(program.route.hosts === undefined ? {} : { hosts: program.route.hosts }),
         match: program.route.match,

@@ -1,12 +1,14 @@
 /** Plan → an HTTP data plane that serves it. The target in TypeScript. */
 import type { AddressInfo } from 'node:net'
 import { performance } from 'node:perf_hooks'
+import { atOnce, inTurns } from '../../lib/turns.ts'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { Condition, Limits, Model } from '../../model/model.ts'
 import { emptyModel } from '../../model/model.ts'
+import type { Plan } from '../../pipeline/plan.ts'
 import type { CompileContext, CompiledCondition, AnyPolicy } from '../../policies/policy.ts'
 import type { Services } from '../../policies/services.ts'
-import type { Applied, Target } from '../target.ts'
+import type { Applied, Compilation, Target } from '../target.ts'
 import { askBackend } from './ask.ts'
 import { Compiler, type EngineArtifact, type ExchangeContext } from './compile.ts'
 import { forwardedLines } from './connection.ts'
@@ -38,6 +40,7 @@ export interface EngineOptions {
 
 export interface Engine extends Target<EngineArtifact> {
   readonly counts: Counts
+  compileInTurns(plan: Plan): Promise<Compilation<EngineArtifact>>
   /** Where each listener really is, by its id: the port is the one that the system gave. */
   addresses(): ReadonlyMap<string, AddressInfo>
   /** Every endpoint and how it is: for the admin API. */
@@ -129,7 +132,8 @@ export function createEngine(options: EngineOptions): Engine {
   return {
     name: 'engine',
     counts,
-    compile: (plan) => compiler.compile(plan),
+    compile: (plan) => atOnce(compiler.compile(plan)),
+    compileInTurns: (plan) => inTurns(compiler.compile(plan)),
 
     async apply(artifact): Promise<Applied> {
       const wanted = new Map(artifact.sockets.map((socketPlan) => [socketPlan.key, socketPlan]))

@@ -1,4 +1,5 @@
 /** Rules in order → the first that takes a request. Pure; compiled once for a plan, asked for every request. */
+import { atOnce, type Work } from '../../../lib/turns.ts'
 import type { HostMatch, Match } from '../../../model/model.ts'
 import {
   compileHost,
@@ -42,14 +43,21 @@ export interface Rules<T> {
  * that some rule spells out, that list is made here; for others it is looked up label by label.
  */
 export function compileRules<T>(rules: readonly Rule<T>[]): Rules<T> {
+  return atOnce(rulesOf(rules))
+}
+
+/** The same, in pieces. */
+export function* rulesOf<T>(rules: readonly Rule<T>[]): Work<Rules<T>> {
   const hosts = new HostTable<T>()
-  rules.forEach((rule, index) => {
+  for (const [index, rule] of rules.entries()) {
     const plain: Found<T> = Object.freeze({ index, value: rule.value, parameters: noParameters, problem: undefined })
     const entry = compileEntry(index, rule.match, plain)
     if (rule.hosts === undefined || rule.hosts.length === 0) hosts.any.add(entry)
     else for (const host of rule.hosts) hosts.indexOf(host).add(entry)
-  })
-  hosts.settle()
+    // a piece of work is worth more than what it costs to stop
+    if (index % 16 === 15) yield
+  }
+  yield* hosts.settle()
 
   const search: Search<Found<T>> = {
     best: undefined,
@@ -119,10 +127,11 @@ class HostTable<T> {
   }
 
   /** Once all rules are in. */
-  settle(): void {
+  *settle(): Work<void> {
     this.#others = this.#lookUp('')
     for (const [name, paths] of this.#exact) {
       this.#known.set(name, [{ paths, problem: undefined }, ...this.#lookUp(name)])
+      yield
     }
   }
 

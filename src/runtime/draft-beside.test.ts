@@ -1,0 +1,75 @@
+/** A real thread: its drafts arrive whole, what stays the same stays the same object, and a thread that ends is replaced. */
+import { expect, test } from 'vitest'
+import { Secret } from '../model/secret.ts'
+import { draftBeside } from './draft-beside.ts'
+import type { ReadingOrders } from './draft-messages.ts'
+import type { Draft, Drafts } from './drafts.ts'
+
+const program = new URL('../bin/reader.mjs', import.meta.url)
+const module = new URL('./testing/reading.ts', import.meta.url).href
+
+function start(watch: boolean): { drafts: Drafts; events: string[]; until(count: number): Promise<readonly Draft[]> } {
+  const orders: ReadingOrders = { folder: '/nowhere', sources: ['scripted'], environment: {}, watch }
+  const events: string[] = []
+  const drafts = draftBeside({
+    program,
+    data: { module, orders },
+    environment: { PATH: process.env['PATH'] },
+    events: { emit: (_level, code) => void events.push(code) },
+  })
+  const taken: Draft[] = []
+  drafts.start((draft) => {
+    taken.push(draft)
+    return Promise.resolve('applied')
+  })
+  const until = async (count: number): Promise<readonly Draft[]> => {
+    await expect.poll(() => taken.length, { timeout: 60_000 }).toBeGreaterThanOrEqual(count)
+    return taken
+  }
+  return { drafts, events, until }
+}
+
+test('drafts of a thread, and of the next one after it has ended', async () => {
+  const { drafts, events, until } = start(true)
+  try {
+    const [first, second, third, again] = await until(4)
+    const routes = first?.plan?.model.routes ?? []
+    expect(routes).toHaveLength(120)
+    expect(first).toMatchObject({ standing: 'current', diagnostics: [] })
+    const secrets = routes.flatMap(({ policies }) =>
+      policies.map(({ config }) => (config as { secret: Secret }).secret),
+    )
+    expect(secrets[7]).toBeInstanceOf(Secret)
+    expect(secrets[7]?.reveal()).toBe('secret of r7')
+    expect(first?.wishes[0]?.expressGateway).toEqual({
+      folder: '/f',
+      gatewayConfig: { pattern: /x/, world: 1 },
+      systemConfig: {},
+      models: {},
+    })
+
+    const more = second?.plan?.model.routes ?? []
+    expect(more.map(({ id }) => id)).toEqual([
+      ...routes.slice(0, 50).map(({ id }) => id),
+      'new',
+      ...routes.slice(50).map(({ id }) => id),
+    ])
+    expect(more[0]).toBe(routes[0])
+    expect(more[120]).toBe(routes[119])
+    expect(second?.plan?.id).not.toBe(first?.plan?.id)
+    expect(third?.diagnostics.map(({ code }) => code)).toEqual(['test/third'])
+
+    expect(events).toContain('runtime/reader-failed')
+    expect(again?.plan?.id).toBe(first?.plan?.id)
+  } finally {
+    await drafts.stop()
+  }
+}, 90_000)
+
+test('without watching the thread is gone after its first draft, and nobody misses it', async () => {
+  const { drafts, events, until } = start(false)
+  expect(await until(1)).toHaveLength(1)
+  await drafts.settled()
+  await drafts.stop()
+  expect(events).toEqual([])
+}, 90_000)

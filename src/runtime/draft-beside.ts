@@ -1,0 +1,177 @@
+/** Drafts that are made in a thread of their own: the one that serves gets finished plans, a few items in each turn. Effect. */
+import { deserialize } from 'node:v8'
+import { Worker } from 'node:worker_threads'
+import type { Plan } from '../pipeline/plan.ts'
+import { PlanReader } from '../pipeline/wire.ts'
+import type { Events } from '../policies/services.ts'
+import type { Wishes } from '../sources/source.ts'
+import type { FromReader, ReadingOrders, SentWishes, ToReader } from './draft-messages.ts'
+import type { Drafts, Take } from './drafts.ts'
+
+export interface BesideOptions {
+  /** The program that calls `readForAnother`. */
+  readonly program: URL
+  /** For the program. */
+  readonly data: unknown
+  readonly environment: ReadingOrders['environment']
+  readonly events: Pick<Events, 'emit'>
+}
+
+const FIRST_PAUSE = 100
+const LONGEST_PAUSE = 30_000
+
+/** A thread that ends by itself is replaced: what it had read is read again, and what is served stays. */
+export function draftBeside({ program, data, environment, events }: BesideOptions): Drafts {
+  let take: Take = () => Promise.resolve('refused')
+  let thread: Thread | undefined
+  let stopping = false
+  let pause = FIRST_PAUSE
+
+  const begin = (): void => {
+    thread = new Thread(new Worker(program, { workerData: data, env: { ...environment } }), {
+      take: async (draft) => {
+        pause = FIRST_PAUSE
+        return take(draft)
+      },
+      events,
+      ended: (why) => {
+        thread = undefined
+        if (stopping) return
+        events.emit('error', 'runtime/reader-failed', `the thread that reads ended: ${why}; a new one starts`)
+        setTimeout(() => {
+          if (!stopping) begin()
+        }, pause).unref()
+        pause = Math.min(pause * 2, LONGEST_PAUSE)
+      },
+    })
+  }
+  return {
+    start: (given) => {
+      take = given
+      begin()
+    },
+    again: () => thread?.say({ kind: 'again' }),
+    settled: () => thread?.settled() ?? Promise.resolve(),
+    stop: async () => {
+      stopping = true
+      await thread?.stop()
+    },
+  }
+}
+
+interface Around {
+  readonly take: Take
+  readonly events: Pick<Events, 'emit'>
+  /** Not told when it was stopped, or has read all that there is to read. */
+  ended(why: string): void
+}
+
+class Thread {
+  readonly #worker: Worker
+  readonly #around: Around
+  readonly #reader = new PlanReader()
+  #plan: Plan | undefined
+  #taking: Promise<void> | undefined
+  #over: 'no' | 'read' | 'yes' = 'no'
+  readonly #ended: Promise<void>
+  readonly #settling = new Map<number, () => void>()
+  #turn = 0
+
+  constructor(worker: Worker, around: Around) {
+    this.#around = around
+    this.#worker = worker
+    let why = 'it came to its end'
+    this.#worker.on('error', (error: unknown) => {
+      why = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    })
+    this.#worker.on('message', (message: FromReader) => this.#hear(message))
+    this.#ended = new Promise((resolve) => {
+      this.#worker.once('exit', () => {
+        const expected = this.#over !== 'no'
+        this.#over = 'yes'
+        for (const settled of this.#settling.values()) settled()
+        this.#settling.clear()
+        resolve()
+        if (!expected) around.ended(why)
+      })
+    })
+  }
+
+  say(message: ToReader): void {
+    this.#worker.postMessage(message)
+  }
+
+  settled(): Promise<void> {
+    // what has been read once and for all is settled when it has been taken
+    if (this.#over !== 'no') return this.#taking ?? Promise.resolve()
+    return new Promise((resolve) => {
+      const turn = ++this.#turn
+      this.#settling.set(turn, resolve)
+      this.say({ kind: 'settle', turn })
+    })
+  }
+
+  async stop(): Promise<void> {
+    if (this.#over === 'no') {
+      this.#over = 'read'
+      this.say({ kind: 'stop' })
+    }
+    await this.#taking
+    await this.#ended
+  }
+
+  #hear(message: FromReader): void {
+    switch (message.kind) {
+      case 'piece':
+        this.#plan = this.#reader.read(message.piece) ?? this.#plan
+        this.say({ kind: 'next' })
+        return
+      case 'draft': {
+        const { plan, wishes, diagnostics, standing } = message
+        const draft = {
+          plan: plan === 'sent' ? this.#plan : undefined,
+          wishes: wishes.map(opened),
+          diagnostics,
+          standing,
+        }
+        this.#taking = this.#around.take(draft).then((outcome) => {
+          this.#taking = undefined
+          this.say({ kind: 'taken', outcome })
+        })
+        return
+      }
+      case 'settled':
+        this.#settling.get(message.turn)?.()
+        this.#settling.delete(message.turn)
+        return
+      case 'event':
+        this.#around.events.emit(...message.event)
+        return
+      case 'stopped':
+        this.#over = 'read'
+        return
+    }
+  }
+}
+
+type Configuration = NonNullable<Wishes['expressGateway']>
+
+function opened({ wishes, expressGateway }: SentWishes): Wishes {
+  if (expressGateway === undefined) return wishes
+  const { folder, rest } = expressGateway
+  let open: Omit<Configuration, 'folder'> | undefined
+  const opening = (): Omit<Configuration, 'folder'> => (open ??= deserialize(rest) as Omit<Configuration, 'folder'>)
+  const configuration: Configuration = {
+    folder,
+    get gatewayConfig() {
+      return opening().gatewayConfig
+    },
+    get systemConfig() {
+      return opening().systemConfig
+    },
+    get models() {
+      return opening().models
+    },
+  }
+  return { ...wishes, expressGateway: configuration }
+}

@@ -1,0 +1,104 @@
+/** The thread that reads: drafts → messages to the thread that serves. Effect. */
+import { serialize } from 'node:v8'
+import type { MessagePort } from 'node:worker_threads'
+import { prepare } from '../pipeline/run.ts'
+import { PlanWriter } from '../pipeline/wire.ts'
+import type { Source, Wishes } from '../sources/source.ts'
+import { draftHere, type Draft } from './drafts.ts'
+import type { FromReader, ReadingOrders, SentWishes, ToReader } from './draft-messages.ts'
+
+export interface Reading {
+  readonly port: MessagePort
+  readonly orders: ReadingOrders
+  /** Those that the orders name, in that order. */
+  readonly sources: readonly Source<unknown, unknown>[]
+}
+
+/** Resolves when it was told to stop; without watching, when the first draft was taken. */
+export async function readForAnother({ port, orders, sources }: Reading): Promise<void> {
+  const { folder: path, environment, watch } = orders
+  const say = (message: FromReader): void => port.postMessage(message)
+  const writer = new PlanWriter()
+  let answered: (answer: ToReader) => void = () => undefined
+  const answer = (): Promise<ToReader> =>
+    new Promise((resolve) => {
+      answered = resolve
+    })
+  let stop: () => void = () => undefined
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve
+  })
+  const drafts = draftHere({
+    feeds: sources.map((source) => ({
+      source: watch ? source : readingOnce(source),
+      place: { kind: 'folder', path, environment },
+    })),
+    prepare,
+    events: { emit: (...event) => say({ kind: 'event', event }) },
+  })
+  port.on('message', (message: ToReader) => {
+    switch (message.kind) {
+      case 'next':
+      case 'taken':
+        answered(message)
+        return
+      case 'again':
+        drafts.again()
+        return
+      case 'settle':
+        void drafts.settled().then(() => say({ kind: 'settled', turn: message.turn }))
+        return
+      case 'stop':
+        stop()
+        return
+    }
+  })
+  drafts.start(async (draft) => {
+    if (draft.plan !== undefined) {
+      for (const piece of writer.write(draft.plan)) {
+        const next = answer()
+        say({ kind: 'piece', piece })
+        await next
+      }
+    }
+    const taken = answer()
+    say(sent(draft))
+    const { outcome } = (await taken) as Extract<ToReader, { readonly kind: 'taken' }>
+    if (!watch) stop()
+    return outcome
+  })
+  await stopped
+  say({ kind: 'stopped' })
+  await drafts.stop()
+  port.close()
+}
+
+function sent({ plan, wishes, diagnostics, standing }: Draft): FromReader {
+  return {
+    kind: 'draft',
+    plan: plan === undefined ? 'none' : 'sent',
+    wishes: wishes.map(closed),
+    diagnostics,
+    standing,
+  }
+}
+
+function closed({ expressGateway, ...wishes }: Wishes): SentWishes {
+  if (expressGateway === undefined) return { wishes }
+  const { folder, ...rest } = expressGateway
+  return { wishes, expressGateway: { folder, rest: serialize(rest) } }
+}
+
+/** The same source, deaf after its first world. */
+function readingOnce(source: Source<unknown, unknown>): Source<unknown, unknown> {
+  return {
+    ...source,
+    translate: (world) => source.translate(world),
+    async *read(place, signal) {
+      for await (const world of source.read(place, signal)) {
+        yield world
+        return
+      }
+    },
+  }
+}
