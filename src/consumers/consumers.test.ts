@@ -1,5 +1,5 @@
 /** Users, applications, scopes, credentials and tokens on every driver; the Redis is a real server. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -9,17 +9,9 @@ import { watchedPrefixes } from './keys.ts'
 import { lmdbStore } from './lmdb.ts'
 import { memoryStore } from './memory.ts'
 import { ConsumerMistake } from './mistake.ts'
-import type { ModelFiles } from './models.ts'
 import { redisStore } from './redis.ts'
 import type { Store } from './store.ts'
-
-const model = (name: string): unknown =>
-  JSON.parse(readFileSync(join(import.meta.dirname, `../../examples/express-gateway/models/${name}.json`), 'utf8'))
-const models = {
-  users: model('users'),
-  applications: model('applications'),
-  credentials: model('credentials'),
-} as ModelFiles
+import { exampleModels as models } from './testing/models.ts'
 
 let clock = Date.UTC(2026, 10, 21)
 let server: RedisServer

@@ -1,6 +1,6 @@
 /** The authorization server on real consumers: the three flows and the refusals, session to token. */
 import { createHash, createVerify, generateKeyPairSync } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -9,15 +9,8 @@ import { oauth2Server } from '../policies/oauth2-server/policy.ts'
 import { BodyTooLarge, type CompileContext, type Exchange, type Reply, type Step } from '../policies/policy.ts'
 import { type Consumers, createConsumers } from './consumers.ts'
 import { memoryStore } from './memory.ts'
-import type { ModelFiles } from './models.ts'
+import { exampleModels as models } from './testing/models.ts'
 
-const model = (name: string): unknown =>
-  JSON.parse(readFileSync(join(import.meta.dirname, `../../examples/express-gateway/models/${name}.json`), 'utf8'))
-const models = {
-  users: model('users'),
-  applications: model('applications'),
-  credentials: model('credentials'),
-} as ModelFiles
 const redirectUri = 'http://client.test/cb'
 
 let clock = Date.UTC(2026, 10, 21)

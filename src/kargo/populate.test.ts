@@ -1,5 +1,5 @@
 /** populate over every store: idempotent, several at once, secrets that change. The Redis is a real server. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -10,23 +10,19 @@ import { memoryStore } from '../consumers/memory.ts'
 import type { ModelFiles } from '../consumers/models.ts'
 import { redisStore } from '../consumers/redis.ts'
 import type { Store } from '../consumers/store.ts'
+import { exampleModels } from '../consumers/testing/models.ts'
 import { checkConsumers, type ConsumersFile, readConsumers } from './consumers-file.ts'
 import { derivedId, populate } from './populate.ts'
 
-const model = (name: string): Record<string, unknown> =>
-  JSON.parse(
-    readFileSync(join(import.meta.dirname, `../../examples/express-gateway/models/${name}.json`), 'utf8'),
-  ) as Record<string, unknown>
-const applications = model('applications')
-const models = {
-  users: model('users'),
+const { applications } = exampleModels
+const models: ModelFiles = {
+  ...exampleModels,
   // Kargo's model of an application has scopes
   applications: {
     ...applications,
-    properties: { ...(applications['properties'] as object), scopes: { type: 'array', items: { type: 'string' } } },
+    properties: { ...applications.properties, scopes: { type: 'array', items: { type: 'string' } } },
   },
-  credentials: model('credentials'),
-} as ModelFiles
+}
 
 let server: RedisServer
 beforeAll(async () => {

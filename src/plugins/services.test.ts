@@ -1,25 +1,16 @@
 /** The services of plugins over a real store. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Consumers, createConsumers } from '../consumers/consumers.ts'
 import { memoryStore } from '../consumers/memory.ts'
-import type { ModelFiles } from '../consumers/models.ts'
+import { exampleModels as models } from '../consumers/testing/models.ts'
 import { pluginServices } from './services.ts'
 
 type Loose = Record<string, Record<string, (...args: unknown[]) => Promise<Record<string, unknown>>>>
 
-const model = (name: string): unknown =>
-  JSON.parse(readFileSync(join(import.meta.dirname, `../../examples/express-gateway/models/${name}.json`), 'utf8'))
 let consumers: Consumers
 let services: Record<'user' | 'application' | 'credential' | 'token' | 'auth' | 'authorizationCode', Loose[string]>
 
 beforeEach(() => {
-  const models = {
-    users: model('users'),
-    applications: model('applications'),
-    credentials: model('credentials'),
-  } as ModelFiles
   consumers = createConsumers({ store: memoryStore(), models, crypto: { saltRounds: 4 } })
   services = pluginServices(consumers) as unknown as typeof services
 })

@@ -6,19 +6,12 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Consumers, createConsumers } from '../../consumers/consumers.ts'
 import { memoryStore } from '../../consumers/memory.ts'
-import type { ModelFiles } from '../../consumers/models.ts'
+import { exampleModels as models } from '../../consumers/testing/models.ts'
 import { checkGateway, listSchemas } from '../../sources/express-gateway/check.ts'
 import { readWorld } from '../../sources/express-gateway/read.ts'
 import { translate } from '../../sources/express-gateway/translate.ts'
 import { type AdminServer, openAdmin } from '../server.ts'
 import { expressGatewayAdmin } from './admin.ts'
-
-const models = Object.fromEntries(
-  ['users', 'applications', 'credentials'].map((name) => {
-    const path = join(import.meta.dirname, `../../../examples/express-gateway/models/${name}.json`)
-    return [name, JSON.parse(readFileSync(path, 'utf8')) as unknown]
-  }),
-) as unknown as ModelFiles
 
 const gatewayText = `# the gateway of the shop
 http: {port: 8080}
