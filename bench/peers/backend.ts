@@ -19,7 +19,7 @@ export async function startBackend(folder: string, port: number, options: Backen
   writeFileSync(
     file,
     `${commonLines(folder, options.processes ?? 1)}
-http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; sendfile on; client_max_body_size 0; ${temporaryFolders(folder)}
+http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; client_body_timeout 600s; send_timeout 600s; sendfile on; client_max_body_size 0; ${temporaryFolders(folder)}
  server { listen 127.0.0.1:${port} backlog=4096 reuseport; default_type application/json; root ${folder}/www;
   location = /big { default_type application/octet-stream; }
   location = /upload { client_body_buffer_size 2m; proxy_pass http://127.0.0.1:${port}/; }
