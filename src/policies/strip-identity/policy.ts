@@ -1,6 +1,6 @@
 /** `strip-identity`: a request → the same without headers that only the gateway may say, unless it has said them. */
 import { z } from 'zod'
-import type { Policy } from '../policy.ts'
+import { type Policy, unsupported } from '../policy.ts'
 import { headerName } from '../shared/schema.ts'
 
 const config = z.strictObject({
@@ -24,6 +24,25 @@ export const stripIdentity: Policy<Config> = {
       },
     }
   },
-  // an empty value is how nginx leaves a field out; those with `_` it leaves out by itself
-  nginx: ({ headers }) => ({ location: headers.map((name) => ({ name: 'proxy_set_header', args: [name, ''] })) }),
+  nginx: ({ headers }) => {
+    const names = new Set(headers.map((name) => name.toLowerCase().replaceAll('_', '-')))
+    if ([...names].some((name) => name.split('-').length > MOST))
+      return unsupported('a name of so many parts is written in too many ways')
+    // an empty value is how nginx leaves a field out
+    return {
+      location: [...names].flatMap(alike).map((name) => ({ name: 'proxy_set_header', args: [name, ''] })),
+    }
+  },
+}
+
+/** Parts of a name: each more doubles the ways to write it. */
+const MOST = 6
+
+/** Every way to write a name with `-` and `_`: many programs read them as the same. */
+function alike(name: string): readonly string[] {
+  const [first = '', ...rest] = name.split('-')
+  return rest.reduce<readonly string[]>(
+    (all, part) => all.flatMap((one) => [`${one}-${part}`, `${one}_${part}`]),
+    [first],
+  )
 }
