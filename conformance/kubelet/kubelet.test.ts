@@ -1,17 +1,11 @@
 /** Pods as processes, for real: Services, names, logs, volumes, tokens, restarts, deletion. */
-import { type ChildProcess, execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { whyNoApiServer } from '../lab.ts'
 import { runsFor } from '../loud.ts'
-import { typescript } from '../program.ts'
-import { builtCluster } from '../programs.ts'
 import { whyNoLab } from '../tools.ts'
-import type { LabOptions } from './main.ts'
-import { inNamespaces } from './namespaces.ts'
 import { bridge } from './sandbox.ts'
+import { startTestLab, type TestLab } from './testing.ts'
 
 // answers its name, its variables and its file; /api asks the cluster's API with its own token
 const web = `
@@ -79,21 +73,11 @@ const single = (name: string, image: string, restartPolicy: string) => ({
 
 const why = whyNoLab() ?? whyNoApiServer({ crds: 'standard' })
 describe.runIf(runsFor('the process kubelet', why))('a cluster of processes', { timeout: 60_000 }, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'gantry-lab-'))
   const patience = { timeout: 30_000, interval: 100 }
-  let lab: ChildProcess
+  let lab: TestLab
 
   beforeAll(async () => {
-    writeFileSync(`${folder}/images.json`, JSON.stringify(images))
-    const options: LabOptions = {
-      folder,
-      images: [`${folder}/images.json`],
-      suite: 'v1.7.0',
-      channel: 'none',
-      stay: true,
-    }
-    lab = inNamespaces(typescript(join(import.meta.dirname, 'main.ts'), [JSON.stringify(options)]), process.env)
-    await vi.waitFor(() => expect(existsSync(`${folder}/ready`)).toBe(true), { timeout: 50_000, interval: 100 })
+    lab = await startTestLab(() => images)
     const list = [
       deployment('web'),
       service('web', 'LoadBalancer'),
@@ -105,33 +89,12 @@ describe.runIf(runsFor('the process kubelet', why))('a cluster of processes', { 
     await kubectl(['rollout', 'status', 'deployment/web', '--timeout=30s'])
   }, 120_000)
 
-  afterAll(async () => {
-    const gone = new Promise((resolve) => lab.once('exit', resolve))
-    lab.kill('SIGKILL')
-    await gone
-    // the last of its processes may still be writing
-    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
-  })
+  afterAll(() => lab.stop())
 
-  function inLab(args: readonly string[], input?: string): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const env = { ...process.env, KUBECONFIG: `${folder}/kubeconfig` }
-      const child = execFile(
-        'nsenter',
-        ['-t', String(lab.pid), '-n', '-m', '--', ...args],
-        { env },
-        (error, stdout, stderr) => {
-          if (error) reject(new Error(`${args.join(' ')}: ${stderr}`))
-          else resolve(stdout)
-        },
-      )
-      child.stdin?.end(input ?? '')
-    })
-  }
-  const kubectl = (args: readonly string[], input?: string) => inLab([builtCluster()?.kubectl ?? '', ...args], input)
-  const show = (path: string, ...what: string[]) => kubectl(['get', ...what, '-o', `jsonpath=${path}`])
+  const kubectl: TestLab['kubectl'] = (...words) => lab.kubectl(...words)
+  const show: TestLab['show'] = (...words) => lab.show(...words)
   const fetchText = `fetch(process.argv[1], { signal: AbortSignal.timeout(3000) }).then((it) => it.text()).then((it) => process.stdout.write(it), (it) => { process.stderr.write(String(it.cause ?? it)); process.exit(1) })`
-  const get = (url: string) => inLab([process.execPath, '-e', fetchText, url])
+  const get = (url: string) => lab.run([process.execPath, '-e', fetchText, url])
 
   it('reaches every ready Pod by ClusterIP, LoadBalancer address and name', async () => {
     const pods = (await show('{.items[*].metadata.name}', 'pods', '-l', 'app=web')).split(' ')
@@ -219,12 +182,12 @@ describe.runIf(runsFor('the process kubelet', why))('a cluster of processes', { 
   })
 
   it('keeps the hardware address that Pods have learnt, whatever Pods come', async () => {
-    const [link] = JSON.parse(await inLab(['ip', '-j', 'link', 'show', bridge.name])) as { address: string }[]
+    const [link] = JSON.parse(await lab.run(['ip', '-j', 'link', 'show', bridge.name])) as { address: string }[]
     expect(link?.address).toBe(bridge.hardware)
   })
 
   it('survives Pods that are deleted while they are being started, and leaves nothing of them', async () => {
-    const before = (await inLab(['ip', 'netns', 'list'])).split('\n').length
+    const before = (await lab.run(['ip', 'netns', 'list'])).split('\n').length
     const names = Array.from({ length: 8 }, (_, index) => `brief-${index}`)
     const items = names.map((name) => single(name, 'web', 'Never'))
     await kubectl(['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }))
@@ -234,9 +197,9 @@ describe.runIf(runsFor('the process kubelet', why))('a cluster of processes', { 
       patience,
     )
     await vi.waitFor(async () => {
-      expect((await inLab(['ip', 'netns', 'list'])).split('\n').length).toBe(before)
+      expect((await lab.run(['ip', 'netns', 'list'])).split('\n').length).toBe(before)
     }, patience)
-    expect(lab.exitCode).toBeNull()
+    expect(lab.process.exitCode).toBeNull()
   })
 
   it('ends the process and the Pod when it is deleted, and keeps its log', async () => {
@@ -246,6 +209,6 @@ describe.runIf(runsFor('the process kubelet', why))('a cluster of processes', { 
     await kubectl(['delete', 'pod', pod!, '--timeout=20s'])
     await expect(get(`http://${ip}:8080/`)).rejects.toThrow(/EHOSTUNREACH|ECONNREFUSED|timeout/i)
     await kubectl(['rollout', 'status', 'deployment/web', '--timeout=30s'])
-    expect(existsSync(`${folder}/logs/default/${pod}/web.log`)).toBe(true)
+    expect(existsSync(`${lab.folder}/logs/default/${pod}/web.log`)).toBe(true)
   })
 })

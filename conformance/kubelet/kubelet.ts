@@ -1,9 +1,9 @@
 /** Pods of the API → processes on this machine, and their status back. Also the scheduler: every Pod is ours. */
 import type { ChildProcess } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { imageOf, type Images, launchOf } from './environment.ts'
+import { type Image, imageOf, type Images, launchOf } from './environment.ts'
 import { type Kube, KubeError } from './kube.ts'
 import type { Logs } from './logs.ts'
 import type { ContainerSpec, Pod, Resource, Source, Volume } from './objects.ts'
@@ -173,7 +173,7 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
     const child = await start({
       network: work.network,
       scratch: `${work.scratch}/${spec.name}-${container.restarts}`,
-      mounts: mountsOf(work, spec),
+      mounts: mountsOf(work, spec, image),
       argv: launch.argv,
       env: launch.env,
       directory: spec.workingDir ?? '/',
@@ -210,7 +210,7 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
     }
   }
 
-  function mountsOf(work: Work, spec: ContainerSpec): readonly Mount[] {
+  function mountsOf(work: Work, spec: ContainerSpec, { path = [] }: Image): readonly Mount[] {
     const etc = ['hosts', 'resolv.conf'].map((file) => ({
       source: `${work.folder}/etc/${file}`,
       target: `/etc/${file}`,
@@ -222,7 +222,11 @@ export async function runKubelet(kube: Kube, node: Node, logs: Logs): Promise<vo
       if (!existsSync(source)) mkdirSync(source, { recursive: true })
       return { source, target: mount.mountPath }
     })
-    return [...etc, ...own]
+    // what stands in for the image is not what a volume over its folder hides
+    const program = [...path, resolve(import.meta.dirname, '../..')]
+      .filter((folder) => own.some(({ target }) => folder.startsWith(`${target}/`)))
+      .map((folder) => ({ source: folder, target: folder }))
+    return [...etc, ...own, ...program]
   }
 
   /** True when all files of all volumes are written; called again for every change of a source. */

@@ -161,3 +161,54 @@ test('whether a key protects it is not known: closed, not open', () => {
   const { model } = createTranslate()({ ...world, unknownSecrets: ['a'] })
   expect(model.routes.find(({ id }) => id === 'pods/a.test//')?.action).toEqual({ kind: 'reply', status: 503 })
 })
+
+test('a Pod that ends gets nothing new, and its path is there', () => {
+  const ends = pod('a', 'ends', [{ basePath: '/' }]) as { readonly metadata: object }
+  const ending = { ...ends, metadata: { ...ends.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' } }
+  const { model } = translated([namespace('a', { 'a.test': {} }), ending])
+  expect(model.endpoints[0]?.addresses).toMatchObject([{ label: 'a/ends', draining: true }])
+  expect(model.routes.map(({ id }) => id)).toContain('pods/a.test//')
+  const both = translated([namespace('a', { 'a.test': {} }), ending, pod('a', 'stays', [{ basePath: '/' }])])
+  const serving = both.model.endpoints[0]?.addresses.filter(({ draining }) => draining !== true)
+  expect(serving?.map(({ label }) => label)).toEqual(['a/stays'])
+})
+
+test('hosts that differ in case are one', () => {
+  const { model } = translated([
+    namespace('a', { 'A.test': {} }),
+    namespace('b', { 'a.TEST': {} }),
+    pod('a', 'p', [{ basePath: '/a' }]),
+    pod('b', 'q', [{ basePath: '/b' }]),
+  ])
+  expect([serversOf(model, 'a.test//a'), serversOf(model, 'a.test//b')]).toEqual([['a/p'], ['b/q']])
+  expect(new Set(model.routes.flatMap(({ hosts = [] }) => hosts.map((one) => 'name' in one && one.name)))).toEqual(
+    new Set(['a.test']),
+  )
+})
+
+test('a hostile path costs itself: the others of its Pod and of its host are there', () => {
+  const wrong = ['/a;return 200', '/{', 'no-slash', '/a\nb', '~ (', '@name']
+  const { model, statuses } = translated([
+    namespace('a', { 'a.test': {} }),
+    pod('a', 'p', [{ basePath: '/good' }, ...wrong.map((basePath) => ({ basePath }))]),
+  ])
+  const paths = model.routes.flatMap(({ id }) => (id.startsWith('pods/a.test//') ? [id] : []))
+  expect(paths).toEqual(['pods/a.test//good'])
+  expect(problemsOf(statuses, 'a/p')).toEqual(wrong.map(() => 'pods/base-path'))
+})
+
+test('routers that read other annotations tell in others', () => {
+  const annotationOf = (environment: Record<string, string>): string | undefined =>
+    translated([namespace('a', { bad_host: {} })], environment).statuses[0]?.annotation
+  const usual = annotationOf({})
+  expect(usual).toBe('gantry.dev/routing-problems')
+  expect(annotationOf({ SSL_PORT: '444', PATHS_ANNOTATION: 'github.com/30x.dispatcher.paths' })).toBe(usual)
+  const others = [
+    { PATHS_ANNOTATION: 'paths.public' },
+    { PATHS_ANNOTATION: 'paths.private' },
+    { API_KEY_SECRET_FIELD: 'k' },
+  ]
+  const names = others.map(annotationOf)
+  expect(new Set([usual, ...names]).size).toBe(4)
+  for (const name of names) expect(name).toMatch(/^gantry\.dev\/routing-problems-[0-9a-f]{8}$/)
+})

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import { connectKubernetes, type KubernetesClient, KubernetesError } from '../../lib/kubernetes/client.ts'
 import type { Status } from './statuses.ts'
-import { problemsAnnotation } from './world.ts'
 
 export interface Report {
   /** From here on statuses are told to this cluster; before, to nobody. */
@@ -66,7 +65,7 @@ async function tell(client: KubernetesClient, status: Status, signal: AbortSigna
     body: {
       metadata: {
         ...(uid === undefined ? {} : { uid }),
-        annotations: { [problemsAnnotation]: textOf(status) ?? null },
+        annotations: { [status.annotation]: textOf(status) ?? null },
       },
     },
     signal,

@@ -1,6 +1,6 @@
 /** Diagnostics → what each Namespace and Pod is told about itself. Pure. */
 import type { Diagnostic } from '../../model/diagnostic.ts'
-import { originOf, type NamespaceObject, type PodObject, type World } from './world.ts'
+import { originOf, problemsAnnotationOf, type NamespaceObject, type PodObject, type World } from './world.ts'
 
 export interface Status {
   readonly kind: 'Namespace' | 'Pod'
@@ -10,6 +10,8 @@ export interface Status {
   readonly uid: string | undefined
   /** What is wrong with it, sentences. */
   readonly problems: readonly { readonly code: string; readonly message: string; readonly hint?: string }[]
+  /** Where it is told. */
+  readonly annotation: string
   /** What the object says about itself now, as we wrote it. */
   readonly told: string | undefined
 }
@@ -24,15 +26,17 @@ export function statusesOf(world: World, diagnostics: readonly Diagnostic[]): re
     if (list === undefined) problems.set(object, [diagnostic])
     else list.push(diagnostic)
   }
+  if (world.configured.kind === 'refused') return []
+  const annotation = problemsAnnotationOf(world.configured.configuration)
   const statuses: Status[] = []
   for (const object of [...world.namespaces, ...world.pods]) {
     const own = problems.get(originOf(object).object ?? '') ?? []
-    if (own.length > 0 || object.told !== undefined) statuses.push(statusOf(object, own))
+    if (own.length > 0 || object.told !== undefined) statuses.push(statusOf(object, annotation, own))
   }
   return statuses
 }
 
-function statusOf(object: NamespaceObject | PodObject, diagnostics: readonly Diagnostic[]): Status {
+function statusOf(object: NamespaceObject | PodObject, annotation: string, diagnostics: readonly Diagnostic[]): Status {
   return {
     kind: object.kind,
     namespace: object.kind === 'Pod' ? object.namespace : '',
@@ -43,6 +47,7 @@ function statusOf(object: NamespaceObject | PodObject, diagnostics: readonly Dia
       message,
       ...(hint === undefined ? {} : { hint }),
     })),
+    annotation,
     told: object.told,
   }
 }

@@ -1,4 +1,5 @@
 /** What is read: the objects that routing looks at, and no more of them than it looks at. Types, and Kubernetes objects → these. */
+import { createHash } from 'node:crypto'
 import type { Diagnostic, Origin } from '../../model/diagnostic.ts'
 import type { Configuration, Configured } from './environment.ts'
 import { selects } from './labels.ts'
@@ -6,7 +7,34 @@ import { selects } from './labels.ts'
 export const sourceName = 'pods'
 
 /** Where we write what is wrong with an object, JSON. */
-export const problemsAnnotation = 'gantry.dev/routing-problems'
+const problemsAnnotation = 'gantry.dev/routing-problems'
+const voices = new WeakMap<Configuration, string>()
+
+/**
+ * The annotation in which a router tells an object what is wrong with it. Routers that read other annotations, objects or
+ * Secrets have others: what one says another must not take back.
+ */
+export function problemsAnnotationOf(configuration: Configuration): string {
+  const known = voices.get(configuration)
+  if (known !== undefined) return known
+  const { selector, hostsAnnotation, pathsAnnotation, keySecretName, keySecretField } = configuration
+  const read = JSON.stringify([selector.text, hostsAnnotation, pathsAnnotation, keySecretName, keySecretField])
+  const name =
+    read === STANDARD
+      ? problemsAnnotation
+      : `${problemsAnnotation}-${createHash('sha256').update(read).digest('hex').slice(0, 8)}`
+  voices.set(configuration, name)
+  return name
+}
+
+/** What is read where the environment says nothing. */
+const STANDARD = JSON.stringify([
+  'github.com/30x.dispatcher.routable=true',
+  'github.com/30x.dispatcher.hosts',
+  'github.com/30x.dispatcher.paths',
+  'routing',
+  'api-key',
+])
 
 export interface World {
   readonly configured: Configured
@@ -26,7 +54,7 @@ interface Common {
   readonly uid?: string
   /** RFC 3339; '' where it is not said, which is older than everything. */
   readonly created: string
-  /** What `problemsAnnotation` says now. */
+  /** What our annotation for problems says now. */
   readonly told?: string
   /** In a file. */
   readonly at?: Pick<Origin, 'file' | 'line' | 'column'>
@@ -86,7 +114,7 @@ export function keepObject(object: unknown, kind: string, configuration: Configu
   if (name === '') return undefined
   const namespace = text(metadata['namespace'])
   const uid = text(metadata['uid'])
-  const told = annotations[problemsAnnotation]
+  const told = annotations[problemsAnnotationOf(configuration)]
   const common = {
     name,
     ...(uid === '' ? {} : { uid }),
