@@ -30,6 +30,14 @@ interface Gateway extends Resource {
   }
 }
 
+export interface Usage {
+  /** Resident memory, MB. */
+  readonly now: number
+  readonly peak: number
+  /** Seconds since they began. */
+  readonly cpu: number
+}
+
 export interface Cluster {
   readonly kube: Kube
   /** Of the Gateway. */
@@ -39,15 +47,18 @@ export interface Cluster {
   reset(): void
   /** The status of an answer; 0: none. */
   ask(path: string): Promise<number>
-  /** Resident memory of all processes whose command line holds this text, MB: now, and at its peak. */
-  memory(text: string): { readonly now: number; readonly peak: number }
   /** Removes all routes and waits until none is attached. */
   clear(): Promise<void>
 }
 
-export async function prepare(gatewayClass: string): Promise<Cluster> {
+/** An administrator's, with the namespace that everything is in. */
+export async function enter(): Promise<Kube> {
   const kube = access()
   await kube.post('/api/v1/namespaces', { metadata: { name: namespace } })
+  return kube
+}
+
+export async function prepare(kube: Kube, gatewayClass: string): Promise<Cluster> {
   await startEcho(kube)
   await kube.post(gatewaysPath, {
     apiVersion: 'gateway.networking.k8s.io/v1',
@@ -83,14 +94,17 @@ export async function prepare(gatewayClass: string): Promise<Cluster> {
       told.gateway = 0
     },
     ask: (path) => statusOf(agent, address, path),
-    memory,
     clear: async () => {
-      const { items } = await kube.get<{ items: readonly Resource[] } & Resource>(routesPath)
-      await inParallel(16, items.length, (index) => kube.delete(`${routesPath}/${items[index]!.metadata.name}`))
+      await clearRoutes(kube)
       await until('no route is attached', 120, () => told.attached === 0)
       await sleep(1000)
     },
   }
+}
+
+export async function clearRoutes(kube: Kube): Promise<void> {
+  const { items } = await kube.get<{ items: readonly Resource[] } & Resource>(routesPath)
+  await inParallel(16, items.length, (index) => kube.delete(`${routesPath}/${items[index]!.metadata.name}`))
 }
 
 /** A route of a path of its own. */
@@ -173,20 +187,24 @@ function statusOf(agent: Agent, host: string, path: string): Promise<number> {
   })
 }
 
-function memory(text: string): { readonly now: number; readonly peak: number } {
-  let now = 0
-  let peak = 0
+/** Of `/proc`: user and system time in hundredths of a second are its 14th and 15th word. */
+export function usage(text: string): Usage {
+  let [now, peak, cpu] = [0, 0, 0]
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(text)) continue
       const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+      const words = readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')
       now += Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024
       peak += Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024
+      cpu += (Number(words[11]) + Number(words[12])) / 100
     } catch {
       // it ended while it was looked at
     }
   }
-  return { now, peak }
+  return { now, peak, cpu }
 }
 
 export async function inParallel(

@@ -4,8 +4,10 @@ import { writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Cluster,
+  clearRoutes,
   echoAddresses,
   endpointsOf,
+  enter,
   inParallel,
   makeService,
   prepare,
@@ -13,8 +15,10 @@ import {
   routeTo,
   slicesPath,
   until,
+  usage,
 } from './cluster.ts'
 import { insideShape, type InsideOptions } from './options.ts'
+import type { Kube } from '../../conformance/kubelet/kube.ts'
 import { type Figure, percentile, type RowName } from './rows.ts'
 
 const options = insideShape.parse(JSON.parse(process.argv[2] ?? ''))
@@ -22,30 +26,86 @@ const say = (line: string): void => console.error(`bench: ${options.peer}: ${lin
 /** By their command lines: who reads the cluster, and who carries requests. */
 const processes = {
   gantry: { control: 'gantry.js controller', data: 'gantry.js data-plane' },
-  'envoy-gateway': { control: 'envoy-gateway server', data: 'envoy -c' },
+  'envoy-gateway': { control: 'envoy-gateway server', data: '--service-cluster' },
 }[options.peer]
 
-const rows: Readonly<Record<RowName, (cluster: Cluster, options: InsideOptions) => Promise<readonly Figure[]>>> = {
+const rows: Readonly<
+  Record<Exclude<RowName, 'alone'>, (cluster: Cluster, options: InsideOptions) => Promise<readonly Figure[]>>
+> = {
   attach,
   add,
   change,
   churn,
 }
 
+const figures: Figure[] = []
+const keep = (found: readonly Figure[]): void => {
+  for (const { row, name, value, unit } of found) say(`${row}: ${name}: ${value.toFixed(unit === 's' ? 2 : 1)} ${unit}`)
+  figures.push(...found)
+  writeFileSync(options.result, JSON.stringify({ peer: options.peer, figures }))
+}
+const kube = await enter()
+if (options.rows.includes('alone')) keep(await alone(kube, options))
 for (const path of options.manifests) run('kubectl', ['apply', '--server-side', '-f', path])
 if (options.install !== undefined) run('sh', ['-c', options.install])
 run('kubectl', ['wait', `gatewayclass/${options.gatewayClass}`, '--for', 'condition=Accepted', '--timeout', '60s'])
-const cluster = await prepare(options.gatewayClass)
-const figures: Figure[] = []
+const cluster = await prepare(kube, options.gatewayClass)
 for (const row of options.rows) {
+  if (row === 'alone') continue
   say(`${row} begins`)
-  const found = await rows[row](cluster, options)
-  for (const { name, value, unit } of found) say(`${row}: ${name}: ${value.toFixed(unit === 's' ? 2 : 1)} ${unit}`)
-  figures.push(...found)
-  writeFileSync(options.result, JSON.stringify({ peer: options.peer, figures }))
+  keep(await rows[row](cluster, options))
   if (row !== options.rows.at(-1)) await cluster.clear()
 }
 process.exit(0)
+
+/** No controller at all: what the API server takes for the routes, and for one status of each, which any controller writes. */
+async function alone(kube: Kube, { attach: count }: InsideOptions): Promise<readonly Figure[]> {
+  const row = 'alone'
+  // a kind that nobody has listed yet is not ready to be written
+  await kube.get(routesPath)
+  await sleep(2000)
+  const spent = cpuSince({
+    'API server': 'kube-apiserver',
+    etcd: 'bin/etcd',
+    'controller manager': 'kube-controller-manager',
+  })
+  const began = performance.now()
+  const since = (): number => (performance.now() - began) / 1000
+  await inParallel(16, count, (index) => kube.post(routesPath, routeTo(`o-${index}`)))
+  const created = since()
+  const lastTransitionTime = new Date().toISOString()
+  const condition = (type: string): object => ({
+    type,
+    status: 'True',
+    reason: type,
+    message: '',
+    observedGeneration: 1,
+    lastTransitionTime,
+  })
+  const parent = {
+    controllerName: 'bench.invalid/nobody',
+    parentRef: { name: 'scale' },
+    conditions: [condition('Accepted'), condition('ResolvedRefs')],
+  }
+  await inParallel(16, count, (index) =>
+    kube.patch(`${routesPath}/o-${index}/status`, { status: { parents: [parent] } }),
+  )
+  const written = since()
+  const cpu = spent(row)
+  await clearRoutes(kube)
+  return [
+    { row, name: 'all created, no controller', value: created, unit: 's' },
+    { row, name: 'then one status written each', value: written - created, unit: 's' },
+    ...cpu,
+  ]
+}
+
+/** Whose CPU time it was, by what command lines hold. */
+function cpuSince(texts: Readonly<Record<string, string>>): (row: RowName) => readonly Figure[] {
+  const before = Object.entries(texts).map(([name, text]) => [name, text, usage(text).cpu] as const)
+  return (row) =>
+    before.map(([name, text, cpu]) => ({ row, name: `CPU, ${name}`, value: usage(text).cpu - cpu, unit: 's' }))
+}
 
 /** Many at once: three independent facts, for a data plane may serve before the API says so. */
 async function attach(
@@ -54,6 +114,14 @@ async function attach(
 ): Promise<readonly Figure[]> {
   const row = 'attach'
   reset()
+  const spent = cpuSince({
+    'control plane': processes.control,
+    'data plane': processes.data,
+    'API server': 'kube-apiserver',
+    etcd: 'bin/etcd',
+    'controller manager': 'kube-controller-manager',
+    bench: 'gateway-api/inside.ts',
+  })
   const began = performance.now()
   const since = (): number => (performance.now() - began) / 1000
   let created = 0
@@ -69,6 +137,7 @@ async function attach(
       created = since()
     }),
   ])
+  const cpu = spent(row)
   // whatever is still to be written is written by then
   await sleep(3000)
   return [
@@ -79,6 +148,7 @@ async function attach(
     { row, name: 'after the last was created', value: Math.max(accepted, counted, serving) - created, unit: 's' },
     { row, name: 'status writes on routes, each', value: told.routes / count, unit: '', limit: 1 },
     { row, name: 'status writes on the Gateway', value: told.gateway, unit: '', limit: 20 },
+    ...cpu,
   ]
 }
 
@@ -86,28 +156,30 @@ async function attach(
 async function add({ kube, ask }: Cluster, { add: count }: InsideOptions): Promise<readonly Figure[]> {
   const row = 'add'
   const times: number[] = []
-  let wrong = 0
+  const wrong: number[] = []
   for (let index = 0; index < count; index += 1) {
     const path = `/a-${index}/`
-    if ((await ask(path)) !== 404) wrong += 1
+    const before = await ask(path)
+    if (before !== 404) wrong.push(before)
     await kube.post(routesPath, routeTo(`a-${index}`))
     const began = performance.now()
     for (;;) {
       const status = await ask(path)
       if (status === 200) break
-      if (status !== 404) wrong += 1
+      if (status !== 404) wrong.push(status)
       if (performance.now() - began > 30_000) throw new Error(`${path} does not serve after 30 s`)
       await sleep(2)
     }
     times.push(performance.now() - began)
     if (index % 250 === 249) say(`${row}: ${index + 1} routes, p50 ${percentile(times.slice(-250), 0.5).toFixed(0)} ms`)
   }
+  say(`${row}: of what was neither 404 nor 200: ${[...new Set(wrong)].join(', ') || 'none'}`)
   return [
     { row, name: 'first 200 after POST, p50', value: percentile(times, 0.5), unit: 'ms' },
     { row, name: 'first 200 after POST, p90', value: percentile(times, 0.9), unit: 'ms' },
     { row, name: 'first 200 after POST, p99', value: percentile(times, 0.99), unit: 'ms', limit: 100 },
     { row, name: 'first 200 after POST, worst', value: Math.max(...times), unit: 'ms' },
-    { row, name: 'answers other than 404 and then 200', value: wrong, unit: '', limit: 0 },
+    { row, name: 'answers other than 404 and then 200', value: wrong.length, unit: '', limit: 0 },
   ]
 }
 
@@ -147,7 +219,7 @@ async function change({ kube, ask }: Cluster, { change: changes }: InsideOptions
 
 /** Ten routes a Service; every tenth of a second five Services get other endpoints, while requests go through. */
 async function churn(
-  { kube, ask, memory }: Cluster,
+  { kube, ask }: Cluster,
   { churn: count, churnSeconds }: InsideOptions,
 ): Promise<readonly Figure[]> {
   const row = 'churn'
@@ -168,8 +240,8 @@ async function churn(
       turn += 1
       return kube.patch(`${slicesPath}/s-${service}`, { endpoints: endpointsOf(addresses) })
     })
-    control.push(memory(processes.control).now)
-    data.push(memory(processes.data).now)
+    control.push(usage(processes.control).now)
+    data.push(usage(processes.data).now)
     await sleep(100)
   }
   const { asked, failed, times } = await load()
@@ -179,9 +251,9 @@ async function churn(
     { row, name: 'answers other than 200', value: failed, unit: '', limit: 0 },
     { row, name: 'answer, p99', value: percentile(times, 0.99), unit: 'ms' },
     { row, name: 'control plane, most memory while it lasts', value: Math.max(...control), unit: 'MB', limit: 400 },
-    { row, name: 'control plane, most memory ever', value: memory(processes.control).peak, unit: 'MB' },
+    { row, name: 'control plane, most memory ever', value: usage(processes.control).peak, unit: 'MB' },
     { row, name: 'data plane, most memory while it lasts', value: Math.max(...data), unit: 'MB', limit: 200 },
-    { row, name: 'data plane, most memory ever', value: memory(processes.data).peak, unit: 'MB' },
+    { row, name: 'data plane, most memory ever', value: usage(processes.data).peak, unit: 'MB' },
   ]
 }
 

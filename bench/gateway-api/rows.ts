@@ -1,6 +1,6 @@
 /** The rows of the bench, what each is held to, and how results are drawn. Pure. */
 
-export const rowNames = ['attach', 'add', 'change', 'churn'] as const
+export const rowNames = ['alone', 'attach', 'add', 'change', 'churn'] as const
 export type RowName = (typeof rowNames)[number]
 
 /** One measured number; `limit`: what it must not exceed. */

@@ -66,12 +66,12 @@ export async function envoyGateway(say: (line: string) => void): Promise<Peer | 
   }
 }
 
-/** The folder of the program in the wheel. */
+/** The folder of the program in the wheel; what pip puts into `bin` only starts it, with a path of modules that a Pod does not have. */
 function envoyIn(folder: string): string | undefined {
   const python = join(folder, 'python')
   if (!existsSync(python)) return undefined
   const found = readdirSync(python, { recursive: true, withFileTypes: true }).find(
-    (entry) => entry.isFile() && entry.name === 'envoy',
+    (entry) => entry.isFile() && entry.name === 'envoy' && entry.parentPath !== join(python, 'bin'),
   )
   return found?.parentPath
 }
