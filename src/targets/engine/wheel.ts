@@ -7,6 +7,8 @@ import { clock, tick } from './clock.ts'
 
 const TICK = 20
 const SLOTS = 1024
+/** Milliseconds after which a tick is late, and the process was held up. */
+const LATE = 3 * TICK
 
 export abstract class Deadline {
   /** Milliseconds of the wheel's clock; Infinity: none. */
@@ -39,7 +41,7 @@ export class Wheel {
     this.#link(deadline, due)
     if (this.#interval === undefined) {
       this.#tick = Math.floor(now / TICK)
-      this.#interval = setInterval(() => this.#advance(), TICK)
+      this.#interval = setInterval(() => this.#turn(), TICK)
       this.#interval.unref()
     }
   }
@@ -84,7 +86,14 @@ export class Wheel {
     this.#count--
   }
 
+  /** Who was held up has not heard yet what its sockets were told meanwhile: they come first, or a stall of ours is their timeout. */
+  #turn(): void {
+    if (tick() - this.#tick * TICK < LATE) this.#advance()
+    else setImmediate(() => this.#advance())
+  }
+
   #advance(): void {
+    if (this.#interval === undefined) return
     const now = tick()
     const target = Math.floor(now / TICK)
     // after a long stall one turn sees everything
