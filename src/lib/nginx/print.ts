@@ -31,6 +31,9 @@ function printDirective(directive: Directive, indent: string): string {
   return `${comment}${indent}${words} {\n${printLevel(directive.block, `${indent}  `)}${indent}}\n`
 }
 
+/** Signs of a comment, escapes not counted: nginx reads no word and no comment of 4,096 bytes. */
+const LONGEST_COMMENT = 400
+
 /** Every line break that any reader might know becomes the start of another comment line. */
 function printComment(text: string, indent: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what must not get through
@@ -38,7 +41,10 @@ function printComment(text: string, indent: string): string {
   return (
     lines
       // oxlint-disable-next-line no-control-regex -- as above
-      .map((line) => `${indent}# ${line.replaceAll(/[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, ' ')}\n`)
+      .map(
+        (line) =>
+          `${indent}# ${line.slice(0, LONGEST_COMMENT).replaceAll(/[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, ' ')}\n`,
+      )
       .join('')
   )
 }

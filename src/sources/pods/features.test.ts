@@ -203,12 +203,12 @@ test('routers that read other annotations tell in others', () => {
   const usual = annotationOf({})
   expect(usual).toBe('gantry.dev/routing-problems')
   expect(annotationOf({ SSL_PORT: '444', PATHS_ANNOTATION: 'github.com/30x.dispatcher.paths' })).toBe(usual)
-  const others = [
+  const others: readonly Record<string, string>[] = [
     { PATHS_ANNOTATION: 'paths.public' },
     { PATHS_ANNOTATION: 'paths.private' },
     { API_KEY_SECRET_FIELD: 'k' },
   ]
-  const names = others.map(annotationOf)
+  const names = others.map((one) => annotationOf(one))
   expect(new Set([usual, ...names]).size).toBe(4)
   for (const name of names) expect(name).toMatch(/^gantry\.dev\/routing-problems-[0-9a-f]{8}$/)
 })

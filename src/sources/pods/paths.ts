@@ -6,6 +6,9 @@ import { nameOf } from './hosts.ts'
 import { fieldOf, type Json, parseJson } from './json.ts'
 import { originOf, type PodObject, type ProbeObject } from './world.ts'
 
+/** Of a path, bytes: written in nginx with escapes it stays below what nginx reads as one word (4,096). */
+const LONGEST = 1000
+
 export interface WantedPath {
   /** As the user wrote it. */
   readonly text: string
@@ -130,6 +133,13 @@ function parsePath(pod: PodObject, item: Json): WantedPath | Wrong {
       hint: 'a containerPort of spec.containers',
     }
   const given = text('basePath') ?? ''
+  const long = [given, text('targetPath') ?? ''].findIndex((path) => Buffer.byteLength(path) > LONGEST)
+  if (long !== -1)
+    return {
+      code: long === 0 ? 'base-path' : 'target-path',
+      message: `${long === 0 ? 'basePath' : 'targetPath'} has more than ${LONGEST} bytes`,
+      hint: 'a shorter path',
+    }
   const base = parseBasePath(given)
   if (base.kind === 'mistake') return { code: 'base-path', message: `basePath ${base.message}`, hint: base.hint }
   const to = text('targetPath')

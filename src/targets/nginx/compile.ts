@@ -9,7 +9,7 @@ import type { Plan } from '../../pipeline/plan.ts'
 import type { AnyPolicy } from '../../policies/policy.ts'
 import type { Services } from '../../policies/services.ts'
 import { cellsOf, type Cell } from './cells.ts'
-import { type PlaceContext, placePolicies, placeRoute, upstreamOf } from './place.ts'
+import { LONGEST_WORD, type PlaceContext, placePolicies, placeRoute, upstreamOf } from './place.ts'
 
 export interface NginxSettings {
   readonly policies: readonly AnyPolicy[]
@@ -326,8 +326,10 @@ class Compiler {
       return { name: 'server', args: [], block: [...common, { name: 'location', args: ['/'], block: unmatched }] }
     const routes = this.#routesOf(site)
     const pieces = placePolicies(listener.policies ?? [], undefined, this.#context)
+    const cells = cellsOf(routes)
     const why =
       whyEngine ??
+      (cells.some(({ path }) => path.length * 2 > LONGEST_WORD) ? 'nginx reads no path of this length' : undefined) ??
       ('unsupported' in pieces
         ? `listener policy ${pieces.unsupported}`
         : pieces.underscores === underscores
@@ -341,7 +343,6 @@ class Compiler {
         block: [...common, { name: 'location', args: ['/'], block: this.#engine(key, listener.unmatched) }],
       }
     }
-    const cells = cellsOf(routes)
     const locations = cells.flatMap((cell) => this.#location(cell, pieces.decoded, unmatched, listener, key))
     // where the path is matched as sent, what nginx would read differently is for the engine
     const exactly: Directive[] = pieces.decoded

@@ -18,6 +18,9 @@ export interface PlaceContext {
   readonly endpoints: ReadonlyMap<string, Endpoints>
 }
 
+/** Of a word, bytes: nginx reads none of 4,096. */
+export const LONGEST_WORD = 4000
+
 /** `path`: as the listener has it. */
 export function placeRoute(
   route: Route,
@@ -25,6 +28,20 @@ export function placeRoute(
   path: 'sent' | 'decoded',
   context: PlaceContext,
 ): Placed {
+  const placed = placeWords(route, next, path, context)
+  return placed.kind === 'directives' && placed.directives.some(isTooLong)
+    ? engine('nginx reads no word of this length')
+    : placed
+}
+
+function isTooLong({ args, block = [] }: Directive): boolean {
+  return (
+    block.some(isTooLong) ||
+    args.some((word) => Buffer.byteLength(typeof word === 'string' ? word : word.raw) > LONGEST_WORD)
+  )
+}
+
+function placeWords(route: Route, next: Route | undefined, path: 'sent' | 'decoded', context: PlaceContext): Placed {
   const { match, action } = route
   const guard: Directive[] = []
   if (match.methods !== undefined) return engine('it matches by method')
