@@ -38,15 +38,9 @@ const LONGEST_COMMENT = 400
 function printComment(text: string, indent: string): string {
   // oxlint-disable-next-line no-control-regex -- control characters are what must not get through
   const lines = text.split(/\r\n|[\n\r\u0000\u0085\u2028\u2029]/)
-  return (
-    lines
-      // oxlint-disable-next-line no-control-regex -- as above
-      .map(
-        (line) =>
-          `${indent}# ${line.slice(0, LONGEST_COMMENT).replaceAll(/[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, ' ')}\n`,
-      )
-      .join('')
-  )
+  // oxlint-disable-next-line no-control-regex -- as above
+  const clean = lines.map((line) => line.replaceAll(/[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f]/g, ' '))
+  return clean.map((line) => `${indent}# ${line.slice(0, LONGEST_COMMENT)}\n`).join('')
 }
 
 function printArgument(argument: Argument): string {
