@@ -19,7 +19,7 @@ export interface PlanFigures {
     readonly compile: number
     readonly apply: number
   }
-  /** Longest time in which the event loop did nothing else: while a plan was applied, and in the 200 ms after. */
+  /** Longest time in which the event loop did nothing else: while a plan was compiled in turns and applied, and in the 200 ms after. */
   readonly applyStall: number
   /** Bytes of heap for a route of the model, and for what the engine makes of it. */
   readonly modelBytes: number
@@ -31,9 +31,7 @@ const load = <Module>(path: string): Promise<Module> => import(pathToFileURL(joi
 const { createEngine } = await load<typeof import('../../src/targets/engine/engine.ts')>('targets/engine/engine.js')
 const { policies } = await load<typeof import('../../src/policies/list.ts')>('policies/list.js')
 const { compileCondition } = await load<typeof import('../../src/policies/conditions.ts')>('policies/conditions.js')
-const { expressGateway } = await load<typeof import('../../src/sources/express-gateway/source.ts')>(
-  'sources/express-gateway/source.js',
-)
+const { sources } = await load<typeof import('../../src/reading.ts')>('reading.js')
 const { readWorld } = await load<typeof import('../../src/sources/express-gateway/read.ts')>(
   'sources/express-gateway/read.js',
 )
@@ -52,6 +50,8 @@ const services = createLiveServices({
   metrics: createMetrics(),
 })
 const engine = createEngine({ policies, conditions: compileCondition, services })
+const expressGateway = sources.find(({ source }) => source.name === 'express-gateway')?.source
+if (expressGateway === undefined) throw new Error('there is no source express-gateway')
 const world = await readWorld(folder, process.env)
 const before = heap()
 
@@ -78,8 +78,17 @@ for (let turn = 1; turn <= 5; turn++) {
   } as const
   const [next, translateMs] = timed(() => expressGateway.translate({ ...world, gateway }))
   const [prepared, prepareAgain] = timed(() => prepare([next]))
-  const [artifact, compileMs] = timed(() => engine.compile(prepared.plan))
-  const [applyMs, stall] = await watched(() => engine.apply(artifact.artifact))
+  // a thread of its own translates where there are clients: what that leaves behind is not theirs to wait for
+  globalThis.gc?.()
+  let compileMs = 0
+  let applyMs = 0
+  const stall = await watched(async () => {
+    const begun = performance.now()
+    const { artifact } = await engine.compileInTurns(prepared.plan)
+    compileMs = performance.now() - begun
+    await engine.apply(artifact)
+    applyMs = performance.now() - begun - compileMs
+  })
   again.translate = Math.max(again.translate, translateMs)
   again.prepare = Math.max(again.prepare, prepareAgain)
   again.compile = Math.max(again.compile, compileMs)
@@ -108,8 +117,8 @@ function timed<Value>(what: () => Value): readonly [Value, number] {
   return [value, performance.now() - begun]
 }
 
-/** How long it took, and the longest time between two turns of the event loop while it ran and 200 ms after. */
-async function watched(what: () => Promise<unknown>): Promise<readonly [number, number]> {
+/** The longest time between two turns of the event loop while it ran and 200 ms after. */
+async function watched(what: () => Promise<unknown>): Promise<number> {
   let last = performance.now()
   let longest = 0
   let watching = true
@@ -122,12 +131,10 @@ async function watched(what: () => Promise<unknown>): Promise<readonly [number, 
   setImmediate(turn)
   await new Promise((resolve) => setTimeout(resolve, 20))
   longest = 0
-  const begun = performance.now()
   await what()
-  const took = performance.now() - begun
   await new Promise((resolve) => setTimeout(resolve, 200))
   watching = false
-  return [took, longest]
+  return longest
 }
 
 function heap(): number {

@@ -37,6 +37,21 @@ function write(value: unknown, depth: number): string {
   }
 }
 
+/** Items of a list often share a part, the routes of a pipeline their policies: the last text under each key. */
+const last = new Map<string, { readonly part: object; readonly text: string }>()
+const KEYS = 100
+
+function writePart(key: string, part: unknown): string {
+  if (typeof part !== 'object' || part === null) return write(part, 1)
+  const known = last.get(key)
+  if (known?.part === part) return known.text
+  const text = write(part, 1)
+  // keys may be a user's own
+  if (last.size >= KEYS) last.clear()
+  last.set(key, { part, text })
+  return text
+}
+
 function writeObject(value: object, depth: number): string {
   if (Array.isArray(value)) return `[${value.map((item) => write(item, depth)).join(',')}]`
   if (value instanceof Secret) return `secret(${sha256(value.reveal())})`
@@ -47,7 +62,8 @@ function writeObject(value: object, depth: number): string {
   const parts: string[] = []
   for (const key of Object.keys(record).sort()) {
     const part = record[key]
-    if (part !== undefined) parts.push(`${JSON.stringify(key)}:${write(part, depth)}`)
+    if (part !== undefined)
+      parts.push(`${JSON.stringify(key)}:${depth === 1 ? writePart(key, part) : write(part, depth)}`)
   }
   return `{${parts.join(',')}}`
 }

@@ -158,19 +158,12 @@ type Configuration = NonNullable<Wishes['expressGateway']>
 
 function opened({ wishes, expressGateway }: SentWishes): Wishes {
   if (expressGateway === undefined) return wishes
-  const { folder, rest } = expressGateway
-  let open: Omit<Configuration, 'folder'> | undefined
-  const opening = (): Omit<Configuration, 'folder'> => (open ??= deserialize(rest) as Omit<Configuration, 'folder'>)
+  const { closed, ...rest } = expressGateway
+  let open: Configuration['gatewayConfig'] | undefined
   const configuration: Configuration = {
-    folder,
+    ...rest,
     get gatewayConfig() {
-      return opening().gatewayConfig
-    },
-    get systemConfig() {
-      return opening().systemConfig
-    },
-    get models() {
-      return opening().models
+      return (open ??= deserialize(closed) as Configuration['gatewayConfig'])
     },
   }
   return { ...wishes, expressGateway: configuration }

@@ -39,5 +39,7 @@ export type ToReader =
 /** The configuration as plugins see it is as large as the file and seldom asked for: it is opened by whoever asks. */
 export interface SentWishes {
   readonly wishes: Omit<Wishes, 'expressGateway'>
-  readonly expressGateway?: { readonly folder: string; readonly rest: Uint8Array }
+  readonly expressGateway?: Omit<NonNullable<Wishes['expressGateway']>, 'gatewayConfig'> & {
+    readonly closed: Uint8Array
+  }
 }

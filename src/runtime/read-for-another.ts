@@ -85,8 +85,8 @@ function sent({ plan, wishes, diagnostics, standing }: Draft): FromReader {
 
 function closed({ expressGateway, ...wishes }: Wishes): SentWishes {
   if (expressGateway === undefined) return { wishes }
-  const { folder, ...rest } = expressGateway
-  return { wishes, expressGateway: { folder, rest: serialize(rest) } }
+  const { gatewayConfig, ...rest } = expressGateway
+  return { wishes, expressGateway: { ...rest, closed: serialize(gatewayConfig) } }
 }
 
 /** The same source, deaf after its first world. */

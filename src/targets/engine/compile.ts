@@ -23,7 +23,7 @@ import type { ForwardPlan, ForwardTarget } from './forward.ts'
 import type { PortPlan } from './listeners.ts'
 import { createPicker } from './picker.ts'
 import type { BackendPool } from './pool.ts'
-import { rulesOf, type Rules } from './router/router.ts'
+import { rulesOf, type Rule, type Rules } from './router/router.ts'
 import { compileSockets } from './sockets.ts'
 import { compileStreams } from './streams/compile.ts'
 import type { Counts, RouteCounts } from './stats.ts'
@@ -377,13 +377,7 @@ export class Compiler {
   *#rulesOf(id: string, programs: readonly RouteProgram[]): Work<Rules<RouteProgram>> {
     const known = this.#rules.get(id)
     if (known !== undefined && sameItems(known.programs, programs)) return known.rules
-    const rules = yield* rulesOf(
-      programs.map((program) => ({
-        ...(program.route.hosts === undefined ? {} : { hosts: program.route.hosts }),
-        match: program.route.match,
-        value: program,
-      })),
-    )
+    const rules = yield* rulesOf(rulesFor(programs))
     this.#rules.set(id, { programs, rules })
     return rules
   }
@@ -417,6 +411,14 @@ export class Compiler {
       // without its endpoints its requests get 503; in clear they would get what nobody may see
       return { backend, endpoints: undefined, security: undefined }
     }
+  }
+}
+
+/** One after the other: what lives through a turn of the event loop is garbage that has to be moved first. */
+function* rulesFor(programs: readonly RouteProgram[]): Generator<Rule<RouteProgram>> {
+  for (const program of programs) {
+    const { hosts, match } = program.route
+    yield hosts === undefined ? { match, value: program } : { hosts, match, value: program }
   }
 }
 

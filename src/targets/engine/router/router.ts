@@ -47,9 +47,11 @@ export function compileRules<T>(rules: readonly Rule<T>[]): Rules<T> {
 }
 
 /** The same, in pieces. */
-export function* rulesOf<T>(rules: readonly Rule<T>[]): Work<Rules<T>> {
+export function* rulesOf<T>(rules: Iterable<Rule<T>>): Work<Rules<T>> {
   const hosts = new HostTable<T>()
-  for (const [index, rule] of rules.entries()) {
+  let index = -1
+  for (const rule of rules) {
+    index++
     const plain: Found<T> = Object.freeze({ index, value: rule.value, parameters: noParameters, problem: undefined })
     const entry = compileEntry(index, rule.match, plain)
     if (rule.hosts === undefined || rule.hosts.length === 0) hosts.any.add(entry)
