@@ -1,9 +1,9 @@
 /** `npm run bench:leak`: a million requests with faults → what the gateway holds before and after. Exit code 1: something is left, or an answer was wrong. */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { prepareMaterials } from './materials.ts'
@@ -11,6 +11,7 @@ import type { FaultLoad, FaultResult } from './load/faults.ts'
 import { startEcho } from './peers/backend.ts'
 import { startGantry } from './peers/gantry.ts'
 import { freePort } from './peers/peer.ts'
+import { createProbe, type Held, mb, type Probe, socketKinds } from './probe.ts'
 import { startProcess } from './peers/process.ts'
 import { nodeOption, onStage, programOption, say, type Stage } from './stage.ts'
 
@@ -27,16 +28,6 @@ const command = new Command('bench:leak')
   .parse()
 const options = command.opts<{ requests: string; seed: string; node: string; program: string }>()
 
-interface Held {
-  readonly sockets: Readonly<Record<'listening' | 'clients' | 'backends' | 'others', number>>
-  readonly resources: Readonly<Record<string, number>>
-  readonly rss: number
-  readonly heapUsed: number
-  readonly external: number
-  readonly arrayBuffers: number
-}
-
-const socketKinds = ['listening', 'clients', 'backends', 'others'] as const
 /** A busy machine may be late by a few of them. */
 const quietSeconds = 45
 /** More than so much heap, in bytes, is a leak: caches are full after the first tenth. */
@@ -54,15 +45,13 @@ async function main({ folder: work, running }: Stage): Promise<void> {
   running.push(await startEcho(echo))
   const folder = join(work, 'gantry')
   mkdirSync(folder, { recursive: true })
-  const probe = pathToFileURL(fileURLToPath(new URL('load/probe.mjs', import.meta.url))).href
-  const file = join(work, 'probe.json')
+  const probe = createProbe(work)
   const gantry = await startGantry(
     { folder, backend, echo, materials: prepareMaterials(join(work, 'materials')) },
     {
       program: options.program,
       node: options.node,
-      nodeArgs: ['--expose-gc', '--import', probe],
-      environment: { BENCH_PROBE_FILE: file },
+      ...probe.options,
     },
   )
   running.push(gantry)
@@ -73,12 +62,12 @@ async function main({ folder: work, running }: Stage): Promise<void> {
 
   // what is made once, is made now: caches, pools, compiled code
   await drive({ ...load, requests: Math.ceil(requests / 10) })
-  const before = await settled(pid, file)
+  const before = await settled(probe, pid)
   say(`before: ${line(before)}`)
   const result = await drive({ ...load, requests, seed: load.seed + 1 })
-  const end = await ask(pid, file)
+  const end = await probe.ask(pid)
   say(`at the end: ${line(end)}`)
-  const after = await settled(pid, file)
+  const after = await settled(probe, pid)
   say(`after: ${line(after)}`)
 
   for (const [what, count] of Object.entries(result.outcomes).toSorted(byName)) say(`  ${what}: ${count}`)
@@ -122,16 +111,9 @@ async function drive(load: FaultLoad): Promise<FaultResult> {
 }
 
 /** When whatever ends by itself has ended: a connection to a backend is kept for 30 seconds after its last request. */
-async function settled(pid: number, file: string): Promise<Held> {
+async function settled(probe: Probe, pid: number): Promise<Held> {
   await sleep(quietSeconds * 1000)
-  return ask(pid, file)
-}
-
-async function ask(pid: number, file: string): Promise<Held> {
-  rmSync(file, { force: true })
-  process.kill(pid, 'SIGUSR2')
-  while (!existsSync(file)) await sleep(50)
-  return JSON.parse(readFileSync(file, 'utf8')) as Held
+  return probe.ask(pid)
 }
 
 /** Timers come and go with the clock; a handle does not. */
@@ -150,10 +132,6 @@ function sum({ resources }: Held): number {
 function line({ sockets, resources, heapUsed, arrayBuffers, rss }: Held): string {
   const kinds = socketKinds.map((kind) => `${kind} ${sockets[kind]}`).join(', ')
   return `sockets: ${kinds}; ${JSON.stringify(resources)}, heap ${mb(heapUsed)} MB, buffers ${mb(arrayBuffers)} MB, resident ${mb(rss)} MB`
-}
-
-function mb(bytes: number): string {
-  return (bytes / (1 << 20)).toFixed(1)
 }
 
 function byName([one]: [string, unknown], [other]: [string, unknown]): number {

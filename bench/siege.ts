@@ -12,6 +12,7 @@ import { generate, generateAtRate, rssMb } from './measure.ts'
 import { startBackend } from './peers/backend.ts'
 import { startGantry } from './peers/gantry.ts'
 import { freePort } from './peers/peer.ts'
+import { createProbe, mb } from './probe.ts'
 import { nodeOption, onStage, programOption, say, type Stage } from './stage.ts'
 
 const options = new Command('bench:siege')
@@ -35,54 +36,73 @@ const limits = [
   { group: 'bodies', reason: 'body-timeout', afterMs: 60_000 },
 ] as const
 
+/** Seconds: of handshakes and of answers that fill the system's buffers; until which only slow heads are sent away. */
+const arrival = 20
+const quiet = 50
+
 await onStage('siege', options.program, main)
 
 async function main({ folder, running }: Stage): Promise<void> {
   const backend = await freePort()
   running.push(await startBackend(join(folder, 'backend'), backend))
   const place = join(folder, 'gantry')
+  const probe = createProbe(folder)
   mkdirSync(place, { recursive: true })
   const gantry = await startGantry(
     { folder: place, backend, echo: 0, materials: prepareMaterials(join(folder, 'materials')) },
-    { program: options.program, node: options.node },
+    { program: options.program, node: options.node, ...probe.options },
   )
   running.push(gantry)
   const { http, https, admin } = gantry.ports
   await generate({ url: `${gantry.origin('plain')}/plain`, headers: ordinary }, 3)
 
-  const calm = await others(http, 10)
-  const before = { rss: rssMb(gantry.pids), metrics: await metricsOf(admin) }
-  say(`calm: ${described(calm)}, ${before.rss.toFixed(0)} MB`)
+  const [pid = 0] = gantry.pids
+  const measured: Measured[] = []
+  const watched = async (what: string, seconds: number): Promise<RateResult> => {
+    let peak = 0
+    const watch = setInterval(() => (peak = Math.max(peak, rssMb(gantry.pids))), 500)
+    const result = await others(http, seconds)
+    clearInterval(watch)
+    measured.push({ what, result, peak })
+    say(`${what}: ${described(result)}, ${peak.toFixed(0)} MB`)
+    return result
+  }
+  await watched('before', 10)
+  const before = await metricsOf(admin)
   const slow = Math.floor(Number(options.slow) / 4)
   const many = { idle: Number(options.idle), heads: slow, bodies: slow, drips: slow, reads: slow }
+  const arriving = watched('the crowd arrives', arrival)
   const crowd = await gather({ http, https, many })
   running.push({ pids: [], printed: () => '', stop: crowd.stop })
-  const standing = rssMb(gantry.pids)
-  say(`the crowd stands: ${standing.toFixed(0)} MB`)
-  let peak = standing
-  const watch = setInterval(() => (peak = Math.max(peak, rssMb(gantry.pids))), 500)
-  const under = await others(http, Number(options.seconds))
-  clearInterval(watch)
+  const standing = await metricsOf(admin)
+  const under = [
+    await arriving,
+    await watched('the crowd stands', quiet - arrival),
+    await watched('limits send it away', Number(options.seconds) - quiet),
+  ]
   const during = await metricsOf(admin)
   const { ended, held } = await crowd.leave()
-  say(`under siege: ${described(under)}`)
   await sleep(5000)
-  const after = { rss: rssMb(gantry.pids), metrics: await metricsOf(admin) }
+  const after = await metricsOf(admin)
+  const rest = await probe.ask(pid)
 
-  const counted = (name: string): number => (during.get(name) ?? 0) - (before.metrics.get(name) ?? 0)
-  const left = after.metrics.get('gantry_connections') ?? 0
+  const counted = (name: string): number => (during.get(name) ?? 0) - (before.get(name) ?? 0)
+  const connections = [before, standing, during, after].map((metrics) => metrics.get('gantry_connections') ?? 0)
+  const left = connections.at(-1) ?? 0
   process.stdout.write(
     `| ordinary requests, ${options.rate}/s | p50 ms | p99 ms | longest ms | others than 200 | resident MB |\n|---|---:|---:|---:|---:|---:|\n` +
-      `${requestLine('before', calm, before.rss)}${requestLine('under siege', under, peak)}| 5 s after |  |  |  |  | ${after.rss.toFixed(0)} |\n\n` +
+      `${measured.map(requestLine).join('')}| 5 s after, collected |  |  |  |  | ${mb(rest.rss)} (heap ${mb(rest.heapUsed)}) |\n\n` +
       `| clients | at once | sent away: how often, after how long | held at the end |\n|---|---:|---|---:|\n` +
       groups.map((group) => `| ${group} | ${many[group]} | ${endings(ended[group])} | ${held[group]} |\n`).join('') +
       `\n${[...during.keys()]
         .filter((name) => /refused|gone/.test(name) && counted(name) > 0)
         .map((name) => `${name} ${counted(name)}\n`)
-        .join('')}gantry_connections 5 s after: ${left}\n`,
+        .join('')}gantry_connections before, when the crowd stands, at its end, 5 s after: ${connections.join(', ')}\n`,
   )
   const faults = [
-    ...(under.requests < under.due * 0.99 ? [`${under.due - under.requests} ordinary requests had no answer`] : []),
+    ...under
+      .filter(({ requests, due }) => requests < due * 0.99)
+      .map(({ requests, due }) => `${due - requests} ordinary requests had no answer`),
     ...limits
       .filter(({ afterMs }) => Number(options.seconds) * 1000 > afterMs * 1.2)
       .flatMap(({ group, reason }) => {
@@ -93,6 +113,13 @@ async function main({ folder, running }: Stage): Promise<void> {
   ]
   for (const fault of faults) say(`WRONG: ${fault}`)
   if (faults.length > 0) process.exitCode = 1
+}
+
+interface Measured {
+  readonly what: string
+  readonly result: RateResult
+  /** Most of resident memory, megabytes. */
+  readonly peak: number
 }
 
 /** Ordinary clients. */
@@ -143,10 +170,10 @@ async function metricsOf(admin: number): Promise<ReadonlyMap<string, number>> {
   )
 }
 
-function requestLine(what: string, { p50Ms, p99Ms, maxMs, bad }: RateResult, rss: number): string {
-  const others = Object.entries(bad).map(([why, count]) => `${count} × ${why}`)
+function requestLine({ what, result: { p50Ms, p99Ms, maxMs, bad }, peak }: Measured): string {
+  const odd = Object.entries(bad).map(([why, count]) => `${count} × ${why}`)
   const figures = [p50Ms, p99Ms, maxMs].map((ms) => ms.toFixed(2))
-  return `| ${what} | ${figures.join(' | ')} | ${others.length === 0 ? '0' : others.join(', ')} | ${rss.toFixed(0)} |\n`
+  return `| ${what} | ${figures.join(' | ')} | ${odd.length === 0 ? '0' : odd.join(', ')} | ${peak.toFixed(0)} |\n`
 }
 
 function endings(ended: Readonly<Record<string, Ended>>): string {

@@ -13,7 +13,7 @@ export interface Crowd {
   readonly https: number
   /**
    * How many of each: over TLS, with one request answered and then silent; whose head comes a byte a second; whose body stops;
-   * whose body comes a byte a second; that do not read an answer of 1 MiB.
+   * whose body comes a byte a second; that do not read eight answers of 1 MiB, more than the system keeps for them.
    */
   readonly many: Readonly<Record<Group, number>>
 }
@@ -49,7 +49,7 @@ const first: Readonly<Record<Group, string>> = {
   heads: 'GET /plain HTTP/1.1\r\nHost: bench\r\nX-Long: ',
   bodies: 'POST /upload HTTP/1.1\r\nHost: bench\r\nContent-Length: 100000\r\n\r\nbegun',
   drips: 'POST /upload HTTP/1.1\r\nHost: bench\r\nContent-Length: 100000\r\n\r\nbegun',
-  reads: 'GET /big HTTP/1.1\r\nHost: bench\r\n\r\n',
+  reads: 'GET /big HTTP/1.1\r\nHost: bench\r\n\r\n'.repeat(8),
 }
 let opening = 0
 let standing = false
