@@ -93,7 +93,7 @@ async function churn(target: Target): Promise<void> {
   say(
     `| a Pod becomes ready → its first answer, after the watch event | ${target} | ${spread(comes)} |`,
     `| a Pod becomes unready → its last answer, after the watch event | ${target} | ${spread(goes)} |`,
-    `| requests lost in ${comes.length + goes.length} changes, at ${Math.round(load.done() / seconds)} requests a second | ${target} | ${load.lost()} of ${load.done()} |`,
+    `| requests lost in ${comes.length + goes.length} changes, at ${Math.round(load.done() / seconds)} requests a second | ${target} | ${load.lost()} of ${load.done()}; ${load.again()} asked again |`,
   )
   if (target === 'nginx') say(`| reloads for these ${comes.length + goes.length} changes | nginx | ${reloads} |`)
   if (burst !== undefined)
@@ -260,6 +260,8 @@ interface Load {
   firstAfter(address: string, time: number): number
   done(): number
   lost(): number
+  /** Asked once more, for the idle connection was closed. */
+  again(): number
   stop(): Promise<void>
 }
 
@@ -269,10 +271,13 @@ function startLoad(port: number, host: string, clients: number): Load {
   let going = true
   let done = 0
   let lost = 0
+  let again = 0
   const agent = new http.Agent({ keepAlive: true, maxSockets: clients })
   const once = (): Promise<void> =>
     new Promise((resolve) => {
+      let answered = false
       const sent = http.get({ port, host: '127.0.0.1', agent, headers: { host } }, (answer) => {
+        answered = true
         let text = ''
         answer.on('data', (chunk: Buffer) => (text += chunk.toString()))
         answer.on('end', () => {
@@ -285,6 +290,12 @@ function startLoad(port: number, host: string, clients: number): Load {
         })
       })
       sent.on('error', () => {
+        // closed while it was idle, and nothing of an answer came: every client asks again then (RFC 9112, 9.3.1)
+        if (sent.reusedSocket && !answered) {
+          again++
+          resolve(once())
+          return
+        }
         done++
         lost++
         resolve()
@@ -301,6 +312,7 @@ function startLoad(port: number, host: string, clients: number): Load {
     firstAfter: (address, time) => times.get(address)?.find((one) => one > time) ?? Infinity,
     done: () => done,
     lost: () => lost,
+    again: () => again,
     async stop() {
       going = false
       await Promise.all(all)

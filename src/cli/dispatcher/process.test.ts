@@ -30,7 +30,7 @@ afterEach(async () => {
 })
 const at = (basePath: string, more: object = {}): object => ({ basePath, containerPort: String(pods.port), ...more })
 
-describe('outside of a cluster', { timeout: 60_000 }, () => {
+describe('outside of a cluster', { timeout: 180_000 }, () => {
   test.each([
     ['engine', /route/],
     ['model', /route/],
@@ -89,7 +89,7 @@ describe('outside of a cluster', { timeout: 60_000 }, () => {
   })
 })
 
-describe.each(['engine', 'nginx'] as const)('--serve --target %s', { timeout: 60_000 }, (target) => {
+describe.each(['engine', 'nginx'] as const)('--serve --target %s', { timeout: 180_000 }, (target) => {
   test('serves, follows, explains, drains', async () => {
     room.write({ 'shop.test': {} }, [at('/a'), at('~ ^/re[0-9]')])
     running = await startServing(['--target', target, room.yaml], room.environment)

@@ -130,6 +130,8 @@ export interface Room {
   readonly environment: Variables
   /** One namespace `shop`, with these hosts and these paths of one Pod. */
   write(hosts: object, paths: readonly object[], more?: readonly object[]): void
+  /** One that its dispatcher has left behind serves on: here nobody wants that. */
+  endNginx(): void
   remove(): void
 }
 
@@ -151,6 +153,7 @@ export function makeRoom(): Room {
         join(yaml, 'all.yaml'),
         [...objectsOf(hosts, paths), ...more].map((one) => JSON.stringify(one)).join('\n---\n'),
       ),
+    endNginx: () => endNginx(join(folder, 'nginx/nginx.pid')),
     remove: () => {
       endNginx(join(folder, 'nginx/nginx.pid'))
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
@@ -158,7 +161,6 @@ export function makeRoom(): Room {
   }
 }
 
-/** One that was killed leaves its nginx behind, which serves on: here nobody wants that. */
 function endNginx(pidFile: string): void {
   if (!existsSync(pidFile)) return
   try {
@@ -207,8 +209,9 @@ export function get(port: number, host: string, path: string): Promise<readonly 
   })
 }
 
+/** Within a minute: a machine that does much else takes its time. */
 export async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let left = 600; left > 0; left--) {
+  for (const began = Date.now(); Date.now() - began < 60_000;) {
     if (await holds()) return
     await sleep(50)
   }
