@@ -93,6 +93,7 @@ class Compiler {
   /** Address and port, by the name of the upstream. */
   readonly #sockets = new Map<string, string>()
   readonly #certificates: ReadonlyMap<string, Certificate>
+  #ordered: ReturnType<typeof orderByHost> | undefined
 
   constructor(plan: Plan, settings: NginxSettings) {
     const { model } = plan
@@ -141,8 +142,10 @@ class Compiler {
       ],
     }))
     const body = [...upstreams, ...engines, ...this.#http, ...servers]
-    const digest = createHash('sha256').update(printConfiguration(body)).digest('hex').slice(0, 16)
-    const text = printConfiguration(this.#whole(body, servers.length, digest))
+    // printed once: the first place that says it is ours, before anything of a user
+    const printed = printConfiguration(this.#whole(body, servers.length, UNSAID))
+    const digest = createHash('sha256').update(printed).digest('hex').slice(0, 16)
+    const text = printed.replace(UNSAID, digest)
     const served = model.routes.map((route): ServedRoute => {
       const by = this.#by.get(route.id)
       if (by === undefined)
@@ -403,11 +406,16 @@ class Compiler {
   }
 
   #routesOf({ listener, host }: Site): readonly Route[] {
-    return this.#plan.model.routes.filter((route) => {
-      if (!route.listeners.includes(listener.id)) return false
-      const hosts = route.hosts ?? []
-      return hosts.length === 0 || (host !== undefined && hosts.some((one) => covers(one, host)))
-    })
+    const { wide, exact } = (this.#ordered ??= orderByHost(this.#plan.model.routes))
+    const own = host?.kind === 'exact' ? exact.get(nameOf(host)) : undefined
+    const candidates = own === undefined ? wide : [...wide, ...own].sort((a, b) => a.at - b.at)
+    return candidates
+      .filter(({ route }) => {
+        if (!route.listeners.includes(listener.id)) return false
+        const hosts = route.hosts ?? []
+        return hosts.length === 0 || (host !== undefined && hosts.some((one) => covers(one, host)))
+      })
+      .map(({ route }) => route)
   }
 
   #unmatched(listener: Listener, key: string): readonly Directive[] {
@@ -552,6 +560,34 @@ function engineName(key: string): string {
 function digestOf(certificate: Certificate, anchors: readonly string[] = []): string {
   const parts = [certificate.certificate, certificate.chain ?? '', certificate.key?.reveal() ?? '', ...anchors]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
+}
+
+/** As long as a digest. */
+const UNSAID = '0000000000000000'
+
+interface Placed {
+  readonly at: number
+  readonly route: Route
+}
+
+/** Routes that name one host only, by it, and all others: a site asks for few of many. */
+function orderByHost(routes: readonly Route[]): {
+  readonly wide: readonly Placed[]
+  readonly exact: ReadonlyMap<string, readonly Placed[]>
+} {
+  const wide: Placed[] = []
+  const exact = new Map<string, Placed[]>()
+  routes.forEach((route, at) => {
+    const [only, another] = route.hosts ?? []
+    if (only?.kind !== 'exact' || another !== undefined) {
+      wide.push({ at, route })
+      return
+    }
+    const list = exact.get(nameOf(only))
+    if (list === undefined) exact.set(nameOf(only), [{ at, route }])
+    else list.push({ at, route })
+  })
+  return { wide, exact }
 }
 
 /** Which of them a name belongs to is not settled by the length of the names alone. */
