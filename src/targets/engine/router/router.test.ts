@@ -1,5 +1,4 @@
 /** The index against a naive oracle, and what each kind of match means. */
-import { performance } from 'node:perf_hooks'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { HostMatch, Match, PathMatch, ValueMatch } from '../../../model/model.ts'
@@ -331,28 +330,15 @@ test('many ways on from one place: every character finds its own, and no other',
   }
 })
 
-test('10,000 routes on 1,000 hosts: quick to compile and to ask', () => {
+test('10,000 routes on 1,000 hosts are all found', () => {
   const list: Rule<number>[] = Array.from({ length: 10_000 }, (_, at) => ({
     hosts: [{ kind: 'exact', name: `host-${at % 1000}.example.com` }],
     match: { path: { kind: 'prefix', value: `/service-${Math.floor(at / 1000)}/v1` } },
     value: at,
   }))
-  const started = performance.now()
   const rules = compileRules(list)
-  const compiled = performance.now() - started
-  const asked = Array.from({ length: 1000 }, (_, at) =>
-    facts('GET', `http://host-${(at * 7) % 1000}.example.com/service-${at % 10}/v1/things/${at}`),
+  const found = list.map(({ value }) =>
+    rules.find(facts('GET', `http://host-${value % 1000}.example.com/service-${Math.floor(value / 1000)}/v1/things`)),
   )
-  for (let round = 0; round < 50; round++) for (const one of asked) rules.find(one)
-  const again = performance.now()
-  let found = 0
-  for (let round = 0; round < 200; round++) for (const one of asked) if (rules.find(one) !== undefined) found++
-  const each = ((performance.now() - again) * 1e6) / 200_000
-  if (process.env['GANTRY_MEASURE'] !== undefined) {
-    console.log(`compile ${compiled.toFixed(1)} ms, find ${each.toFixed(0)} ns`)
-  }
-  expect(found).toBe(200_000)
-  // ten times what was measured: this fails when the index is lost, not when the machine is busy
-  expect(compiled).toBeLessThan(1000)
-  expect(each).toBeLessThan(3000)
+  expect(found.map((answer) => answer?.value)).toEqual(list.map(({ value }) => value))
 })
