@@ -6,10 +6,12 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { projectRoot } from '../cli/eg/config.ts'
 import { runEg } from '../cli/eg/program.ts'
+import { letReadersLeave } from '../cli/print.ts'
 
 const words = process.argv.slice(2)
 const local = process.env['EG_LOCAL_EXEC'] === undefined ? localCopy() : undefined
 if (local === undefined) {
+  letReadersLeave()
   process.exitCode = await runEg(words, { refusals: 'zero' })
 } else {
   const environment = { ...process.env, EG_LOCAL_EXEC: 'true' }

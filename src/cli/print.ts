@@ -15,6 +15,15 @@ export function writeError(text: string): void {
   process.stderr.write(text.endsWith('\n') ? text : `${text}\n`)
 }
 
+/** `gantry check | head`: who reads may leave before the end. The rest is for nobody, and no mistake of ours. Once in a process. */
+export function letReadersLeave(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+    })
+  }
+}
+
 /** With carets and colours on a terminal. */
 export function drawFor(diagnostics: readonly Diagnostic[], folder: string, stream: NodeJS.WriteStream): string {
   return drawDiagnostics(diagnostics, {
