@@ -74,13 +74,18 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     })
     await member.ready
     // what the others are told meanwhile it is not told
-    for (let granted: typeof wishes; granted !== wishes;) {
-      granted = wishes
-      await member.grant(granted?.value)
-    }
-    for (let applied: Plan | undefined; applied !== plan;) {
-      applied = plan
-      if (applied !== undefined && (await member.apply(applied)).refused) member.worker.process.kill('SIGKILL')
+    let granted: typeof wishes
+    let applied: Plan | undefined
+    while (granted !== wishes || applied !== plan) {
+      if (granted !== wishes) {
+        granted = wishes
+        await member.grant(granted?.value)
+      } else if (plan !== undefined) {
+        applied = plan
+        if (!(await member.apply(applied)).refused) continue
+        member.worker.process.kill('SIGKILL')
+        throw new Error(`worker ${member.worker.process.pid} refused the plan that the others serve`)
+      }
     }
     starting.delete(member)
     members.push(member)
@@ -113,18 +118,22 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     },
 
     async apply(next): Promise<Applied> {
-      const [first, ...others] = members
+      const [first] = members
       if (first === undefined) return { kind: 'refused', diagnostics: [NOBODY] }
       // one tries what all must be able to do: a port that is taken is refused before anybody else has moved
       const tried = await first.apply(next).catch(died)
       if (tried.refused) return { kind: 'refused', diagnostics: tried.diagnostics }
       plan = next
       addresses = new Map(tried.addresses)
-      const rest = await Promise.all(others.map((member) => member.apply(next).catch(died)))
-      rest.forEach((answer, at) => {
-        // it cannot serve what the others serve: a new one will
-        if (answer.refused) others[at]!.worker.process.kill('SIGKILL')
-      })
+      // with those that have come while the first one tried
+      const others = members.filter((member) => member !== first)
+      await Promise.all(
+        others.map(async (member) => {
+          const { refused } = await member.apply(next).catch(died)
+          // it cannot serve what the others serve: a new one will
+          if (refused) member.worker.process.kill('SIGKILL')
+        }),
+      )
       return { kind: 'applied', diagnostics: tried.diagnostics }
     },
 

@@ -1,4 +1,4 @@
-/** A worker for the tests beside: an engine with one policy, `count`, that answers with the sum of one counter. */
+/** A worker for the tests beside: an engine with `count`, that answers with the sum of one counter, and `hold`, slow to compile. */
 import { z } from 'zod'
 import type { AnyPolicy } from '../policies/policy.ts'
 import { createEngine } from '../targets/engine/engine.ts'
@@ -18,9 +18,22 @@ const count: AnyPolicy = {
   }),
 }
 
+const times = z.object({ ms: z.number() })
+
+const hold: AnyPolicy = {
+  name: 'hold',
+  summary: 'stands still while it is compiled',
+  config: times,
+  nginx: () => ({ unsupported: 'a test' }),
+  engine: (config) => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, times.parse(config).ms)
+    return {}
+  },
+}
+
 await serveAsWorker((counters) => {
   const engine = createEngine({
-    policies: [count],
+    policies: [count, hold],
     services: { ...createTestServices(), counters },
     conditions: () => () => true,
   })

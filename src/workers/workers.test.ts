@@ -100,6 +100,25 @@ describe('workers', () => {
     await expect.poll(() => Object.keys(cluster.workers ?? {}), { timeout: 10_000 }).toEqual([])
   })
 
+  test('who begins to serve while another one tries a plan is told it, too', async () => {
+    const { workers } = await start()
+    await workers.apply({ id: '1', model: modelOf(0, undefined) })
+    const [victim] = workers.pids()
+    process.kill(victim!, 'SIGKILL')
+    await expect.poll(() => workers.pids().length).toBe(1)
+    const model = modelOf(0, undefined)
+    const held = model.routes.map((route) => ({
+      ...route,
+      policies: [{ policy: 'hold', config: { ms: 3000 }, origin }],
+      action: { kind: 'reply' as const, status: 200, body: 'new' },
+    }))
+    await workers.apply({ id: '2', model: { ...model, routes: held } })
+    await expect.poll(() => workers.pids().length, { timeout: 20_000 }).toBe(2)
+    const { port } = workers.addresses().get('l')!
+    const answers = await Promise.all(Array.from({ length: 10 }, () => get(port)))
+    expect(new Set(answers)).toEqual(new Set(['new']))
+  })
+
   test('a port in use is refused by all, and the last plan serves on', async () => {
     const { workers } = await start()
     const model = modelOf(0, 'old')
