@@ -66,6 +66,38 @@ test('drafts of a thread, and of the next one after it has ended', async () => {
   }
 }, 90_000)
 
+test('a thread that ends while its draft is taken is replaced after that', async () => {
+  const name = 'draft-beside.test'
+  const channel = new BroadcastChannel(name)
+  const events: string[] = []
+  const drafts = draftBeside({
+    program,
+    data: { module, orders: { folder: '/nowhere', sources: ['scripted'], environment: {}, watch: true } },
+    environment: { PATH: process.env['PATH'], END_WHEN_TOLD_ON: name },
+    events: { emit: (_level, code) => void events.push(code) },
+  })
+  let taken = 0
+  let besides = 0
+  drafts.start(async () => {
+    taken++
+    if (taken === 1) {
+      channel.postMessage('end')
+      // long enough for the end of a thread to be heard of
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+      besides = events.length + taken - 1
+    }
+    return 'applied'
+  })
+  try {
+    await expect.poll(() => taken, { timeout: 60_000 }).toBeGreaterThanOrEqual(2)
+    expect(besides).toBe(0)
+    expect(events).toContain('runtime/reader-failed')
+  } finally {
+    channel.close()
+    await drafts.stop()
+  }
+}, 90_000)
+
 test('without watching the thread is gone after its first draft, and nobody misses it', async () => {
   const { drafts, events, until } = start(false)
   expect(await until(1)).toHaveLength(1)

@@ -19,6 +19,8 @@ export interface BesideOptions {
 
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 30_000
+/** Milliseconds: whatever it is busy with by then, nobody waits for it. */
+const LONGEST_STOP = 5000
 
 /** A thread that ends by itself is replaced: what it had read is read again, and what is served stays. */
 export function draftBeside({ program, data, environment, events }: BesideOptions): Drafts {
@@ -92,7 +94,8 @@ class Thread {
         for (const settled of this.#settling.values()) settled()
         this.#settling.clear()
         resolve()
-        if (!expected) around.ended(why)
+        // not before what it had read has been taken: one draft at a time
+        if (!expected) void (this.#taking ?? Promise.resolve()).then(() => around.ended(why))
       })
     })
   }
@@ -117,7 +120,9 @@ class Thread {
       this.say({ kind: 'stop' })
     }
     await this.#taking
+    const hung = setTimeout(() => void this.#worker.terminate(), LONGEST_STOP)
     await this.#ended
+    clearTimeout(hung)
   }
 
   #hear(message: FromReader): void {

@@ -1,4 +1,7 @@
-/** A thread's sources for the test beside: three worlds, each after the one before was served; the end of the thread after them. */
+/**
+ * A thread's sources for the test beside: three worlds, each after the one before was served; the end of the thread after them,
+ * or when somebody says so.
+ */
 import { parentPort, workerData } from 'node:worker_threads'
 import { emptyModel, type Listener, type Route } from '../../model/model.ts'
 import { Secret } from '../../model/secret.ts'
@@ -51,6 +54,8 @@ const source: Source<number, string> = {
 }
 
 export async function read(): Promise<void> {
+  const { END_WHEN_TOLD_ON: name } = process.env
+  if (name !== undefined) new BroadcastChannel(name).onmessage = () => process.exit(8)
   if (parentPort === null) throw new Error('this is no thread')
   const { orders } = workerData as { readonly orders: ReadingOrders }
   await readForAnother({ port: parentPort, orders, sources: [source as Source<unknown, unknown>] })
