@@ -109,7 +109,7 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
   /** What is served stays when the next cannot be. */
   async function serve(plan: Plan, current: WebSocket): Promise<void> {
     try {
-      const compilation = target.compile(plan)
+      const compilation = (await target.compileInTurns?.(plan)) ?? target.compile(plan)
       const applied = await target.apply(compilation.artifact)
       if (applied.kind === 'refused')
         return say(current, { kind: 'refused', plan: plan.id, diagnostics: applied.diagnostics })
