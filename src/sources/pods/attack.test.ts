@@ -4,29 +4,20 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  ask,
-  type Backend,
-  type Both,
-  comparable,
-  kinds,
-  startBackend,
-  startBoth,
-} from '../../targets/nginx/testing/both.ts'
+import { ask, type Backend, type Both, comparable, kinds, startStage } from '../../targets/nginx/testing/both.ts'
 import { readEnvironment } from './environment.ts'
 import { readTextFile, readTexts } from './read-files.ts'
 import { createTranslate } from './translate.ts'
 
 let both: Both
 let backend: Backend
+let stop: () => Promise<void>
 const room = mkdtempSync(join(tmpdir(), 'attack-'))
 beforeAll(async () => {
-  backend = await startBackend()
-  both = await startBoth()
+  ;({ both, backend, stop } = await startStage())
 })
 afterAll(async () => {
-  await both.stop()
-  await backend.stop()
+  await stop()
   rmSync(room, { recursive: true })
 })
 
@@ -88,6 +79,22 @@ const hosts = [
 const paths = [
   '/ok',
   '^~ /ok',
+  '= /ok',
+  '/ok/',
+  '/ok/x',
+  '/ok/sub',
+  '= /ok/x',
+  '^~ /ok/x',
+  '/okay',
+  '/%6fk/x',
+  '~ ^/ok',
+  '~* ^/OK',
+  '~ .',
+  '/api',
+  '= /api',
+  '= /api/',
+  '/api/z',
+  '~ /z$',
   '@gantry_engine',
   '@gantry_close',
   '/dispatcher/status',
@@ -170,9 +177,7 @@ function evil(): readonly object[] {
   // a wrong one beside must not let the others through
   for (const host of hosts) tenant(`{"x.evil.test":5,${JSON.stringify(host)}:{}}`, own)
   const entry = (given: object): string => JSON.stringify([{ containerPort: String(backend.port), ...given }])
-  for (const basePath of paths)
-    // on a host that is shared the more specific path wins, whoever offers it: what cannot be one is tried there
-    tenant(basePath.startsWith('~') ? '{"evil.test":{}}' : '{"good.test":{},"evil.test":{}}', entry({ basePath }))
+  for (const basePath of paths) tenant('{"good.test":{},"evil.test":{}}', entry({ basePath }))
   for (const targetPath of targets)
     tenant('{"evil.test":{}}', entry({ basePath: `/t${targets.indexOf(targetPath)}`, targetPath }))
   for (const containerPort of ports) tenant('{"evil.test":{}}', entry({ basePath: '/p', containerPort }))
@@ -286,8 +291,8 @@ test('everybody else is answered as before', { timeout: 240_000 }, async () => {
   }
   expect(statuses.filter(({ name, namespace: space }) => name === 'good' || space === 'good')).toEqual([])
   expect(statuses.length).toBeGreaterThan(60)
-  // nothing was written but below our own folder
-  const strange = readdirSync(tmpdir()).filter((name) => !before.includes(name) && /escape|evil|crt|key/.test(name))
+  // nothing was written but below our own folder; other programs write there too, under other names
+  const strange = readdirSync(tmpdir()).filter((name) => !before.includes(name) && /escape|evil/.test(name))
   expect(strange).toEqual([])
   for (const name of model.routes.flatMap((route) => route.hosts ?? []))
     expect(name).toMatchObject({ kind: 'exact', name: expect.stringMatching(/^[a-z0-9.-]+$/) })

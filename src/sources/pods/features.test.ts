@@ -21,7 +21,7 @@ const pod = (
   space: string,
   name: string,
   paths: readonly object[],
-  more: { ip?: string; spec?: object } = {},
+  more: { ip?: string; spec?: object; status?: object } = {},
 ): object => ({
   kind: 'Pod',
   metadata: {
@@ -33,7 +33,7 @@ const pod = (
     },
   },
   spec: { containers: [{ ports: [{ containerPort: 80 }], ...more.spec }] },
-  status: { phase: 'Running', podIP: more.ip ?? '10.0.0.1' },
+  status: { phase: 'Running', podIP: more.ip ?? '10.0.0.1', ...more.status },
 })
 
 function worldOf(objects: readonly object[], environment: Record<string, string> = {}): World {
@@ -77,6 +77,99 @@ test('a host and path of two namespaces: the older has it, then the first by nam
     expect(problemsOf(statuses, 'c-new/p')).toEqual(['pods/path-taken'])
     expect(problemsOf(statuses, 'b-old/p')).toEqual([])
   }
+})
+
+/** What is served of `later` beside `earlier` on a host of both. */
+function beside(earlier: readonly string[], later: readonly string[]): readonly string[] {
+  const { model, statuses } = translated([
+    namespace('later', { 'h.test': {} }),
+    namespace('sooner', { 'h.test': {} }, '2025-01-01T00:00:00Z'),
+    pod(
+      'later',
+      'p',
+      later.map((basePath) => ({ basePath })),
+    ),
+    pod(
+      'sooner',
+      'p',
+      earlier.map((basePath) => ({ basePath })),
+    ),
+  ])
+  expect(problemsOf(statuses, 'sooner/p')).toEqual([])
+  const served = model.endpoints.flatMap(({ backend }) =>
+    backend.startsWith('pods/later/') ? [backend.slice('pods/later/'.length)] : [],
+  )
+  expect(problemsOf(statuses, 'later/p')).toHaveLength(later.length - served.length)
+  return served.sort()
+}
+
+test('a later namespace gets no path that takes requests of an earlier one, and its Pod is told', () => {
+  const all = ['/ok/sub', '= /ok', '^~ /ok', '/okay', '= /ok/x', '/ok/', '~ ^/ok', '~* .', '/o', '= /o', '/%6fk']
+  expect(beside(['/ok'], all)).toEqual(['/o', '=/o'])
+  expect(beside(['^~ /ok'], all)).toEqual(['/o', '=/o'])
+  expect(beside(['= /ok'], ['/ok', '/ok/sub', '~ ok', '/o'])).toEqual(['/o', '/ok/sub'])
+  expect(beside(['/ok/'], ['/ok', '= /ok', '/ok/x', '/okay'])).toEqual(['/okay'])
+  expect(beside(['~ [.]png$'], ['= /x.png', '^~ /x', '/x', '~ [.]png', '/'])).toEqual(['/', '/x'])
+  expect(beside(['^~ /', '~ [.]png$'], ['/x'])).toEqual([])
+  expect(beside(['/'], ['/api', '= /', '~ ^/re', '^~ /', '/'])).toEqual(['/api', '=/', '~ ^/re'])
+  expect(beside(['/users', '/api/v1'], ['/accounts', '/api', '/'])).toEqual(['/', '/accounts', '/api'])
+})
+
+test("past an earlier namespace's expression nothing is redirected to a later one's slash", () => {
+  const redirects = (earlier: string): boolean =>
+    translated([
+      namespace('a', { 'h.test': {} }),
+      namespace('b', { 'h.test': {} }),
+      pod('a', 'p', [{ basePath: earlier }]),
+      pod('b', 'p', [{ basePath: '/x/' }]),
+    ]).model.routes.some(({ id }) => id === 'pods/h.test//x to its slash')
+  expect(redirects('/other')).toBe(true)
+  expect(redirects('~ ^/x$')).toBe(false)
+})
+
+test('a path stays where it is while its Pods start again', () => {
+  const at = (status: object): readonly (string | undefined)[] => {
+    const { model } = translated([
+      namespace('a', { 'h.test': {} }),
+      namespace('b', { 'h.test': {} }),
+      pod('a', 'p', [{ basePath: '/x' }], { status }),
+      pod('b', 'p', [{ basePath: '/x' }, { basePath: '/x/y' }, { basePath: '/z' }]),
+    ])
+    return model.endpoints.flatMap(({ addresses }) => addresses.map(({ label }) => label))
+  }
+  const unready = { conditions: [{ type: 'Ready', status: 'False' }] }
+  for (const status of [{ phase: 'Pending', podIP: '' }, { podIP: '' }, unready]) expect(at(status)).toEqual(['b/p'])
+  // over for good: whoever comes next
+  expect(at({ phase: 'Failed' })).toEqual(['b/p', 'b/p', 'b/p'])
+})
+
+test('the first that names a host says who else has paths there', () => {
+  const served = (options: object): { readonly paths: readonly string[]; readonly told: readonly string[] } => {
+    const { model, statuses } = translated([
+      namespace('a', { 'h.test': options }),
+      ...['b', 'c'].flatMap((name) => [
+        namespace(name, { 'h.test': { namespaces: ['a'] } }),
+        pod(name, 'p', [{ basePath: `/${name}` }]),
+      ]),
+      pod('a', 'p', [{ basePath: '/a' }]),
+    ])
+    return {
+      paths: model.endpoints.map(({ backend }) => backend),
+      told: statuses.flatMap(({ name, problems }) => problems.map(({ code }) => `${name} ${code}`)),
+    }
+  }
+  const ignored = 'pods/host-namespaces-ignored'
+  const refused = 'pods/host-not-shared'
+  const all = ['pods/a//a', 'pods/b//b', 'pods/c//c']
+  expect(served({})).toEqual({ paths: all, told: [`b ${ignored}`, `c ${ignored}`] })
+  expect(served({ namespaces: ['c'] })).toEqual({ paths: [all[0], all[2]], told: [`b ${refused}`, `c ${ignored}`] })
+  expect(served({ Namespaces: [] })).toEqual({ paths: [all[0]], told: [`b ${refused}`, `c ${refused}`] })
+  // who says it wrongly does not share with everybody
+  for (const namespaces of ['c', null, [5], {}])
+    expect(served({ namespaces })).toEqual({
+      paths: [all[0]],
+      told: ['a pods/host-namespaces', `b ${refused}`, `c ${refused}`],
+    })
 })
 
 test('Pods of one name in two namespaces are two', () => {

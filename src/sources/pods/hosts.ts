@@ -8,6 +8,8 @@ export interface WantedHost {
   readonly name: string
   /** Fields of the namespace's Secret. */
   readonly ssl?: { readonly certificate: string; readonly key: string; readonly client?: string }
+  /** Who else may have paths here; undefined: whoever names the host. Counts where this namespace comes first. */
+  readonly namespaces?: readonly string[]
 }
 
 export interface Hosts {
@@ -72,7 +74,18 @@ function parseHosts(namespace: NamespaceObject): Hosts {
       )
       continue
     }
-    hosts.set(name, { name, ...(ssl === undefined ? {} : { ssl }) })
+    const namespaces = namespacesOf(options)
+    if (namespaces === 'mistaken')
+      say(
+        'host-namespaces',
+        `host ${given}: "namespaces" is not a list of names; no other namespace has paths there`,
+        '{"namespaces": ["shop", "accounts"]}',
+      )
+    hosts.set(name, {
+      name,
+      ...(ssl === undefined ? {} : { ssl }),
+      ...(namespaces === undefined ? {} : { namespaces: namespaces === 'mistaken' ? [] : namespaces }),
+    })
   }
   return { hosts: [...hosts.values()], diagnostics }
 }
@@ -103,6 +116,16 @@ function sslOf(options: Json): WantedHost['ssl'] | string {
   const client = reference(ssl, 'clientCertificate')
   if (client.kind === 'mistake') return client.message
   return { certificate: certificate.name, key: key.name, ...(client.kind === 'absent' ? {} : { client: client.name }) }
+}
+
+/** Null is a list that is wrong, too: who wants to share with some must not share with all. */
+function namespacesOf(options: Json): readonly string[] | 'mistaken' | undefined {
+  const said = options.kind === 'object' && options.entries.some(([key]) => key.toLowerCase() === 'namespaces')
+  if (!said) return undefined
+  const field = fieldOf(options, 'namespaces')
+  if (field?.kind !== 'array') return 'mistaken'
+  const names = field.items.flatMap((item) => (item.kind === 'string' ? [item.value] : []))
+  return names.length === field.items.length ? names : 'mistaken'
 }
 
 type Reference =

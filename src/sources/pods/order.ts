@@ -25,7 +25,7 @@ export function inOrder(paths: readonly OwnedPath[]): readonly Ranked[] {
   expressions.sort((a, b) => (a.key < b.key ? -1 : 1))
   const taken = new Set([...paths].map(({ key }) => key))
   const slashes = starts
-    .filter(({ path }) => path.length > 1 && path.endsWith('/'))
+    .filter(({ path, owned }) => path.length > 1 && path.endsWith('/') && owned.redirects)
     .map(({ path, owned }) => ({ kind: 'slash' as const, path: path.slice(0, -1), owned }))
     .filter(({ path }) => !taken.has(path) && !taken.has(`=${path}`))
   // below a `^~`, longer starts come before it, and so before the expressions too

@@ -9,8 +9,7 @@ import {
   comparable,
   kinds,
   type Request,
-  startBackend,
-  startBoth,
+  startStage,
 } from '../../targets/nginx/testing/both.ts'
 import { readEnvironment } from './environment.ts'
 import { readTexts } from './read-files.ts'
@@ -18,14 +17,11 @@ import { createTranslate } from './translate.ts'
 
 let both: Both
 let backend: Backend
+let stop: () => Promise<void>
 beforeAll(async () => {
-  backend = await startBackend()
-  both = await startBoth()
+  ;({ both, backend, stop } = await startStage())
 })
-afterAll(async () => {
-  await both.stop()
-  await backend.stop()
-})
+afterAll(() => stop())
 
 const labels = { 'github.com/30x.dispatcher.routable': 'true' }
 const hosts = ['a.test', 'b.test', 'C.Test', 'long-name.with.many.parts.of.it.example'] as const

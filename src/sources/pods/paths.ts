@@ -34,6 +34,17 @@ const known = new WeakMap<PodObject, Paths>()
 
 /** Without a word for Pods that are not running, have no address or no annotation: they offer nothing yet. */
 export function pathsOf(pod: PodObject): Paths {
+  return pod.phase !== 'Running' || pod.ip === '' ? nothing : parsed(pod)
+}
+
+/** What it offers or is about to: a Pod that starts again loses nothing to others. */
+export function claimsOf(pod: PodObject): readonly WantedPath[] {
+  return pod.phase === 'Succeeded' || pod.phase === 'Failed' ? [] : parsed(pod).paths
+}
+
+const nothing: Paths = { paths: [], diagnostics: [] }
+
+function parsed(pod: PodObject): Paths {
   let paths = known.get(pod)
   if (paths === undefined) known.set(pod, (paths = parsePaths(pod)))
   return paths
@@ -41,9 +52,9 @@ export function pathsOf(pod: PodObject): Paths {
 
 function parsePaths(pod: PodObject): Paths {
   const diagnostics: Diagnostic[] = []
-  if (pod.phase !== 'Running' || pod.ip === '' || pod.paths === undefined) return { paths: [], diagnostics }
+  if (pod.paths === undefined) return nothing
   // a name, or the path of a socket, would be asked as such
-  if (isIP(pod.ip) === 0 || pod.ip.includes('%')) {
+  if (pod.ip !== '' && (isIP(pod.ip) === 0 || pod.ip.includes('%'))) {
     diagnostics.push({
       code: 'pods/pod-address',
       severity: 'error',

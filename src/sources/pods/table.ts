@@ -3,7 +3,8 @@ import type { Diagnostic } from '../../model/diagnostic.ts'
 import { type Protection, protectionOf } from './certificates.ts'
 import type { Configuration } from './environment.ts'
 import { hostsOf, type WantedHost } from './hosts.ts'
-import { pathsOf, type WantedPath } from './paths.ts'
+import { claimsOf, pathsOf, type WantedPath } from './paths.ts'
+import { type Right, Rights } from './rights.ts'
 import { type NamespaceObject, originOf, type PodObject, type SecretObject, type World } from './world.ts'
 
 export interface OwnedHost {
@@ -19,6 +20,8 @@ export interface OwnedPath {
   readonly namespace: NamespaceObject
   /** The first says where it goes. */
   readonly offers: readonly Offer[]
+  /** Is the same path without its last slash sent there? Not where an earlier namespace's expression may take it. */
+  readonly redirects: boolean
 }
 
 export interface Offer {
@@ -120,11 +123,13 @@ function ownHost(
   podsOf: ReadonlyMap<string, readonly PodObject[]>,
   diagnostics: Diagnostic[],
 ): OwnedHost | undefined {
-  const first = claims.find(({ protection }) => protection.kind !== 'fault')
+  const admitted = admittedTo(name, claims, diagnostics)
+  const first = admitted.find(({ protection }) => protection.kind !== 'fault')
   if (first === undefined || first.protection.kind === 'fault') return undefined
   const { protection } = first
-  const paths = new Map<string, { key: string; namespace: NamespaceObject; offers: Offer[] }>()
-  for (const { namespace, protection: wanted } of claims) {
+  const paths = new Map<string, OwnedPath & { readonly offers: Offer[] }>()
+  const rights = new Rights()
+  for (const { namespace, protection: wanted } of admitted) {
     if (wanted.kind === 'fault') continue
     if (!isEnough(protection, wanted)) {
       diagnostics.push({
@@ -137,14 +142,22 @@ function ownHost(
       })
       continue
     }
+    const own: Right[] = []
+    const redirects = !rights.hasExpression
     for (const pod of podsOf.get(namespace.name) ?? []) {
-      for (const path of pathsOf(pod).paths) {
+      const offered = pathsOf(pod).paths.length > 0
+      for (const path of claimsOf(pod)) {
+        const rival = rights.rivalOf(path)
+        if (rival === undefined) own.push({ namespace, pod, path })
+        if (!offered) continue
         const owned = paths.get(path.key)
-        if (owned === undefined) paths.set(path.key, { key: path.key, namespace, offers: [{ pod, path }] })
-        else if (owned.namespace === namespace) owned.offers.push({ pod, path })
-        else diagnostics.push(taken(name, pod, path, owned))
+        if (rival !== undefined) diagnostics.push(taken(name, pod, path, rival))
+        else if (owned !== undefined) owned.offers.push({ pod, path })
+        else paths.set(path.key, { key: path.key, namespace, offers: [{ pod, path }], redirects })
       }
     }
+    // only now: a namespace is no rival of itself
+    for (const right of own) rights.add(right)
   }
   for (const owned of paths.values()) settle(name, owned, diagnostics)
   return { name, protection, owner: first.namespace, paths }
@@ -157,16 +170,44 @@ function isEnough(given: Protection, wanted: Protection): boolean {
   return wanted.client === undefined || wanted.client.certificate === given.client?.certificate
 }
 
-function taken(host: string, pod: PodObject, path: WantedPath, owned: OwnedPath): Diagnostic {
-  const [offer] = owned.offers
+function taken(host: string, pod: PodObject, path: WantedPath, rival: Right): Diagnostic {
+  const same = rival.path.key === path.key
+  const of = rival.namespace.name
   return {
-    code: 'pods/path-taken',
+    code: same ? 'pods/path-taken' : 'pods/path-overlaps',
     severity: 'error',
-    message: `pod ${pod.namespace}/${pod.name}: ${host} ${path.text} belongs to namespace ${owned.namespace.name}; this pod gets none of its requests`,
+    message: `pod ${pod.namespace}/${pod.name}: ${host} ${path.text} ${
+      same
+        ? `belongs to namespace ${of}`
+        : `could take requests of ${rival.path.text}, which belongs to namespace ${of}`
+    }; this pod gets none of its requests`,
     hint: 'another host or path; the older namespace has it, then the first by name',
     origin: originOf(pod, 'paths'),
-    related: offer === undefined ? [] : [originOf(offer.pod, 'paths')],
+    related: [originOf(rival.pod, 'paths')],
   }
+}
+
+/** The first decides who else has paths here, even while its own protection is at fault. */
+function admittedTo(host: string, claims: readonly Claim[], diagnostics: Diagnostic[]): readonly Claim[] {
+  const [first, ...others] = claims
+  const list = first?.host.namespaces
+  for (const { namespace, host: wanted } of others) {
+    const among = first === undefined ? [] : [originOf(first.namespace, 'hosts')]
+    const refused = list !== undefined && !list.includes(namespace.name)
+    if (!refused && wanted.namespaces === undefined) continue
+    const own = `namespace ${namespace.name}: host ${host} belongs to namespace ${first?.namespace.name}`
+    diagnostics.push({
+      code: refused ? 'pods/host-not-shared' : 'pods/host-namespaces-ignored',
+      severity: refused ? 'error' : 'warning',
+      message: refused
+        ? `${own}, which shares it with others only; none of these paths is served on it`
+        : `${own}, which alone says who shares it; "namespaces" counts for nothing here`,
+      hint: refused ? `"namespaces" of that host names ${namespace.name}, or another host` : 'a host of its own',
+      origin: originOf(namespace, 'hosts'),
+      related: among,
+    })
+  }
+  return list === undefined ? claims : claims.filter((claim) => claim === first || list.includes(claim.namespace.name))
 }
 
 /** The first Pod by name that says where it goes, says it for all. */
