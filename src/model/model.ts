@@ -86,6 +86,8 @@ export interface Limits {
   readonly headTimeout?: number
   /** Between two pieces of a body. */
   readonly bodyTimeout?: number
+  /** Bytes a second that a body must keep up: what it is behind comes off `bodyTimeout`. */
+  readonly bodyRate?: number
   /** Between two requests of a connection. */
   readonly idleTimeout?: number
   readonly connectionsPerClient?: number

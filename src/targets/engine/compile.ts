@@ -102,6 +102,7 @@ const DEFAULT_LIMITS: ResolvedLimits = {
   bodyBytes: 0,
   headTimeout: 10_000,
   bodyTimeout: 60_000,
+  bodyRate: 240,
   idleTimeout: 75_000,
   connectionsPerClient: 0,
 }

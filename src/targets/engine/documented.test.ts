@@ -25,3 +25,4 @@ test('nothing of a handle is used', () => {
 
 await import('./wire.test.ts')
 await import('./engine.test.ts')
+await import('./slow.test.ts')

@@ -62,7 +62,7 @@ export function exposeCounts(registry: Registry, source: { readonly counts: Coun
   )
   labelled(
     'gantry_refused_requests_total',
-    'Requests refused before a route was looked up',
+    'Requests that the protocol or a limit ended',
     'reason',
     (counts) => counts.refused,
   )

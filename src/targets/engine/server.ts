@@ -11,6 +11,7 @@ import type { ResolvedLimits } from './compile.ts'
 import { ConnectionFactsOf } from './connection.ts'
 import { EngineExchange, EngineRequest, STAGE, type Inbound, type TunnelEnd } from './exchange.ts'
 import type { OpenSocket } from './listeners.ts'
+import { Pace } from './pace.ts'
 import { begin, clientGone, finished } from './run.ts'
 import { Deadline } from './wheel.ts'
 import { Wire, type WireUser } from './wire.ts'
@@ -44,11 +45,15 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   #keepAlive = false
   #wantsContinue = false
   #bodyBytes = 0
+  /** Made for the first body. */
+  #pace: Pace | undefined
   /** Of the answer: 0 none to be written, 1 with a length, 2 in chunks, 3 until the connection ends. */
   #framing = 0
   #begun = false
   #stalled = false
   #halfClosed = false
+  /** Closing: have our last bytes left us? */
+  #sent = false
 
   constructor(wire: Wire, open: OpenSocket) {
     super()
@@ -94,8 +99,9 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     let at = 0
     while (at < length && !this.#closing && !this.#tunnel) {
       if (!this.#reader.done) {
+        const from = at
         at = this.#reader.feed(bytes, at, length, this)
-        if (this.#exchange !== undefined && !this.#reader.done) this.#touch(this.#limits.bodyTimeout)
+        if (this.#exchange !== undefined && !this.#reader.done) this.#onBodyBytes(at - from)
       } else if (this.#exchange !== undefined) {
         this.#hold(bytes, at, length)
         if (length - at > PIPELINE) this.#wire.pause()
@@ -106,6 +112,12 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
       }
     }
     this.#processing = false
+  }
+
+  #onBodyBytes(size: number): void {
+    const left = this.#begun ? this.#limits.bodyTimeout : this.#pace?.piece(size, clock.now)
+    // who was asked to wait is not late
+    if (left !== undefined && !this.#wire.paused) this.#touch(left)
   }
 
   #hold(bytes: Buffer, at: number, length: number): void {
@@ -193,7 +205,8 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     this.#exchange = exchange
     this.due = Number.POSITIVE_INFINITY
     if (declared !== 0) {
-      if (whole) this.#set(limits.bodyTimeout)
+      const left = (this.#pace ??= new Pace()).start(limits, clock.now)
+      if (whole) this.#set(left)
       if (declared < 0 || declared > JOIN) this.#wire.bulk(true)
     }
     listener.context.counts.requests++
@@ -229,11 +242,13 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
 
   pause(): void {
     if (!this.#stalled) this.due = Number.POSITIVE_INFINITY
+    this.#pace?.pause(clock.now)
     this.#wire.pause()
   }
 
   resume(): void {
-    if (!this.#tunnel && !this.#reader.done) this.#touch(this.#limits.bodyTimeout)
+    const left = this.#pace?.resume(clock.now) ?? 0
+    if (!this.#tunnel && !this.#reader.done) this.#touch(this.#begun ? this.#limits.bodyTimeout : left)
     this.#wire.resume()
   }
 
@@ -241,7 +256,8 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     if (!this.#wantsContinue) return
     this.#wantsContinue = false
     this.#wire.write('HTTP/1.1 100 Continue\r\n\r\n')
-    this.#set(this.#limits.bodyTimeout)
+    // until now it was the client that waited
+    this.#set(this.#pace?.start(this.#limits, clock.now) ?? 0)
   }
 
   // --- the answer ---
@@ -256,6 +272,8 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     const { response, request } = exchange
     const { status, headers } = response
     this.#begun = true
+    // both ways at once is a conversation, which may be slow
+    if (!this.#reader.done && !this.#wire.paused) this.#touch(this.#limits.bodyTimeout)
     let skip = HOP | TAG.coding
     let framing = ''
     const { method } = request
@@ -417,9 +435,12 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     this.#held = undefined
     // a client that announced its last request sends nothing more that could turn our end into a reset
     if (last && this.#wire.close()) return
-    this.#wire.end()
+    this.#wire.end(() => {
+      this.#sent = true
+      this.#set(LINGER)
+    })
     if (this.#wire.paused) this.#wire.resume()
-    this.#set(LINGER)
+    this.#set(this.#limits.bodyTimeout)
   }
 
   #refuse(refusal: Refusal): void {
@@ -499,11 +520,11 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     }
     if (!this.#stalled) return
     this.#stalled = false
+    if (this.#closing) return
     this.due = Number.POSITIVE_INFINITY
     const exchange = this.#exchange
     if (exchange === undefined) {
-      if (!this.#closing) this.#next()
-      else this.#set(LINGER)
+      this.#next()
       return
     }
     if (exchange.response.flow !== undefined) exchange.response.flow.resume()
@@ -527,11 +548,12 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   }
 
   expire(): void {
-    if (this.#closing || this.#stalled || this.#tunnel) this.#wire.destroy()
-    else if (this.#exchange !== undefined) {
+    if (this.#closing || this.#stalled) {
+      if (!this.#sent) this.#open.context.counts.refuse('unread')
+      this.#wire.destroy()
+    } else if (this.#exchange !== undefined) {
       if (this.#reader.done) return
-      if (this.#begun) this.#wire.destroy()
-      else this.#refuse(SLOW_BODY)
+      this.#refuse(!this.#begun && this.#pace?.behind === true ? DRIPPING : SLOW_BODY)
     } else if (this.#waitsForHead) this.#refuse(SLOW_HEAD)
     else if (!this.#reader.done) this.#wire.destroy()
     else this.#end()
@@ -543,6 +565,7 @@ const LONG_TARGET = Object.freeze(new Refusal(414, 'target-too-long'))
 const LONG_BODY = Object.freeze(new Refusal(413, 'body-too-large'))
 const SLOW_HEAD = Object.freeze(new Refusal(408, 'head-timeout'))
 const SLOW_BODY = Object.freeze(new Refusal(408, 'body-timeout'))
+const DRIPPING = Object.freeze(new Refusal(408, 'body-rate'))
 const MISDIRECTED = Object.freeze(new Refusal(421, 'misdirected'))
 const BARE_LF = Object.freeze(new Refusal(400, 'bare-lf'))
 const NO_METHOD = Object.freeze(new Refusal(400, 'request-line'))

@@ -47,7 +47,7 @@ export class Counts {
     timeout: 0,
     'bad-answer': 0,
   }
-  /** Requests refused before there was an exchange, by reason: 'host', 'chunk-size', 'head-timeout', … */
+  /** Requests that the protocol or a limit ended, by reason: 'host', 'chunk-size', 'head-timeout', 'unread', … */
   readonly refused = new Map<string, number>()
   /** By the label of the route. */
   readonly routes = new Map<string, RouteCounts>()

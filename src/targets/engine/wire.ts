@@ -227,7 +227,9 @@ export class Wire implements Writer {
     else if (this.#bare.readStart() < 0) this.destroy()
   }
 
-  end(): void {
+  /** Says our last; `sent` is called when all of it has left us. */
+  end(sent?: () => void): void {
+    if (sent !== undefined) this.socket.once('finish', sent)
     if (this.#secure !== undefined) this.#secure.end()
     else if (this.#bare !== undefined) this.socket.end()
     else this.#socket?.end()

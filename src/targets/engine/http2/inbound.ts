@@ -9,6 +9,7 @@ import type { Stream, StreamUser } from '../../../lib/http2/stream.ts'
 import { BodyFlow } from '../body-flow.ts'
 import { clock, dateLine } from '../clock.ts'
 import type { ResolvedLimits } from '../compile.ts'
+import { Pace } from '../pace.ts'
 import { EngineExchange, EngineRequest, STAGE, type Inbound, type TunnelEnd } from '../exchange.ts'
 import { limitExchange } from '../forward.ts'
 import { begin, clientGone, finished } from '../run.ts'
@@ -40,6 +41,7 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
   #requestDone: boolean
   #wantsContinue = false
   #bodyBytes = 0
+  #pace: Pace | undefined
   #stalled = false
 
   constructor(connection: Http2Connection, stream: Stream, list: HeaderList) {
@@ -85,9 +87,12 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
     listener.context.counts.requests++
     if (flow !== undefined) {
       this.#wantsContinue = (head.fields.tags & TAG.expect) !== 0
-      if (!this.#wantsContinue) this.#set(limits.bodyTimeout)
+      const grpc = isGrpc(head.fields.get('content-type'))
+      // a stream of few messages is as good as one of many
+      const left = (this.#pace = new Pace()).start(grpc ? { ...limits, bodyRate: 0 } : limits, now)
+      if (!this.#wantsContinue) this.#set(left)
       const deadline = head.fields.get('grpc-timeout')
-      if (deadline !== undefined && isGrpc(head.fields.get('content-type'))) {
+      if (deadline !== undefined && grpc) {
         const ms = grpcTimeout(deadline)
         if (ms > 0) limitExchange(exchange, ms)
       }
@@ -107,7 +112,7 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
       return
     }
     this.#wantsContinue = false
-    if (!this.#stalled) this.#set(this.#limits.bodyTimeout)
+    if (!this.#stalled) this.#set(this.#left(this.#pace?.piece(end - from, clock.now)))
     exchange.request.flow?.push(bytes.subarray(from, end))
   }
 
@@ -124,11 +129,13 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
 
   pause(): void {
     if (!this.#stalled) this.due = Number.POSITIVE_INFINITY
+    this.#pace?.pause(clock.now)
     this.#stream.pause()
   }
 
   resume(): void {
-    if (!this.#requestDone && !this.#stalled) this.#set(this.#limits.bodyTimeout)
+    const left = this.#left(this.#pace?.resume(clock.now))
+    if (!this.#requestDone && !this.#stalled) this.#set(left)
     this.#stream.resume()
   }
 
@@ -136,7 +143,12 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
     if (!this.#wantsContinue) return
     this.#wantsContinue = false
     if (!this.#begun) this.#stream.inform(100, '')
-    this.#set(this.#limits.bodyTimeout)
+    this.#set(this.#left(this.#pace?.restart(clock.now)))
+  }
+
+  /** Milliseconds for the next piece: one that is answered already is in a conversation, which may be slow. */
+  #left(before: number | undefined): number {
+    return this.#begun || before === undefined ? this.#limits.bodyTimeout : before
   }
 
   // --- the answer ---
@@ -208,6 +220,7 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
     if (status === 0) return
     this.#status = 0
     this.#begun = true
+    if (!this.#requestDone && this.due !== Number.POSITIVE_INFINITY) this.#set(this.#limits.bodyTimeout)
     this.#stream.respond(status, this.#lines)
   }
 
@@ -307,8 +320,12 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
 
   expire(): void {
     const exchange = this.#exchange
-    if (exchange === undefined || this.#stalled || this.#begun) this.abort()
-    else if (exchange.stage < STAGE.answering && !this.#requestDone) this.#refuse(SLOW_BODY)
+    if (this.#stalled || this.#stream.hasMore) {
+      this.#connection.open.context.counts.refuse('unread')
+      this.abort()
+    } else if (exchange === undefined) this.abort()
+    else if (!this.#requestDone && (this.#begun || exchange.stage < STAGE.answering))
+      this.#refuse(!this.#begun && this.#pace?.behind === true ? DRIPPING : SLOW_BODY)
   }
 }
 
@@ -327,4 +344,5 @@ function grpcAnswer(exchange: EngineExchange): string {
 
 const LONG_BODY = Object.freeze(new Refusal(413, 'body-too-large'))
 const SLOW_BODY = Object.freeze(new Refusal(408, 'body-timeout'))
+const DRIPPING = Object.freeze(new Refusal(408, 'body-rate'))
 const MISDIRECTED = Object.freeze(new Refusal(421, 'misdirected'))
