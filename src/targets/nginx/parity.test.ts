@@ -33,8 +33,7 @@ import {
   kinds,
   type Request,
   type Seen,
-  startBackend,
-  startBoth,
+  startStage,
 } from './testing/both.ts'
 
 const origin = { source: 'test' }
@@ -42,14 +41,11 @@ const seed = Number(process.env['GANTRY_SEED'] ?? 7)
 const RUNS = Number(process.env['GANTRY_RUNS'] ?? 40)
 let both: Both
 let backend: Backend
+let stop: () => Promise<void>
 beforeAll(async () => {
-  backend = await startBackend()
-  both = await startBoth()
+  ;({ both, backend, stop } = await startStage())
 })
-afterAll(async () => {
-  await both.stop()
-  await backend.stop()
-})
+afterAll(() => stop())
 
 // --- random models ---------------------------------------------------------------------------------------------------
 

@@ -6,16 +6,7 @@ import { emptyModel, type Model, type PolicyUse } from '../../model/model.ts'
 import { policies } from '../../policies/list.ts'
 import type { AnyPolicy, CompileContext, NginxPiece, Unsupported } from '../../policies/policy.ts'
 import { createTestServices } from '../engine/testing.ts'
-import {
-  ask,
-  type Backend,
-  type Both,
-  comparable,
-  kinds,
-  type Request,
-  startBackend,
-  startBoth,
-} from './testing/both.ts'
+import { ask, type Backend, type Both, comparable, kinds, type Request, startStage } from './testing/both.ts'
 
 const origin = { source: 'test' }
 const asSent: PolicyUse = { policy: 'target-path', config: { from: '/' }, origin }
@@ -75,14 +66,11 @@ const served = policies.filter(
 describe('examples of what nginx serves', () => {
   let both: Both
   let backend: Backend
+  let stop: () => Promise<void>
   beforeAll(async () => {
-    backend = await startBackend()
-    both = await startBoth()
+    ;({ both, backend, stop } = await startStage())
   })
-  afterAll(async () => {
-    await both.stop()
-    await backend.stop()
-  })
+  afterAll(() => stop())
 
   test('there are some', () => expect(served.length).toBeGreaterThan(6))
 

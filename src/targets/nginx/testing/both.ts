@@ -28,6 +28,21 @@ export interface Both {
   stop(): Promise<void>
 }
 
+/** Both with a backend behind them, for the tests of one file. */
+export async function startStage(): Promise<{
+  readonly both: Both
+  readonly backend: Backend
+  stop(): Promise<void>
+}> {
+  const backend = await startBackend()
+  const both = await startBoth()
+  const stop = async (): Promise<void> => {
+    await both.stop()
+    await backend.stop()
+  }
+  return { both, backend, stop }
+}
+
 /** Throws where a target refuses a model. A new model gets new ports, so that no worker of before answers for it. */
 export async function startBoth(): Promise<Both> {
   const folder = mkdtempSync(join(tmpdir(), 'both-'))
