@@ -27,6 +27,7 @@ import {
   type WriteRequest,
 } from './handle.ts'
 import { SecureWriter } from './secure-writer.ts'
+import { hasHadItsTurn, type Reader } from './turns.ts'
 
 export interface WireUser {
   /** `buffer` holds `length` bytes of the client's, until this returns: see `Wire.keep`. */
@@ -59,7 +60,9 @@ interface OnRead {
   callback(length: number): boolean
 }
 
-export class Wire implements Writer {
+export class Wire implements Writer, Reader {
+  turn = 0
+  turnBytes = 0
   #user: WireUser = NOBODY
   #socket: Socket | undefined
   /** Of a connection that has no socket yet, until it needs one. */
@@ -68,7 +71,10 @@ export class Wire implements Writer {
   #taken: Taken | undefined
   /** What the handle had read when it was last looked at. */
   #seen = 0
+  /** By its user. */
   #paused = false
+  /** Until its turn comes. */
+  #waits = false
   /** Of a socket in clear. */
   #handle: RawHandle | undefined
   /** Of TLS. */
@@ -216,13 +222,26 @@ export class Wire implements Writer {
 
   pause(): void {
     this.#paused = true
-    if (this.#bare === undefined) this.#socket?.pause()
-    else this.#bare.readStop()
+    this.#stopReading()
   }
 
   resume(): void {
     if (this.#bare !== undefined && !this.#paused) return
     this.#paused = false
+    if (!this.#waits) this.#startReading()
+  }
+
+  readOn(): void {
+    this.#waits = false
+    if (!this.#paused) this.#startReading()
+  }
+
+  #stopReading(): void {
+    if (this.#bare === undefined) this.#socket?.pause()
+    else this.#bare.readStop()
+  }
+
+  #startReading(): void {
     if (this.#bare === undefined) this.#socket?.resume()
     else if (this.#bare.readStart() < 0) this.destroy()
   }
@@ -342,6 +361,9 @@ export class Wire implements Writer {
     readsNow(this)
     this.#user.onRead(this.#buffer, length)
     readsNow(undefined)
+    if (this.#paused || this.#waits || !hasHadItsTurn(this, length)) return
+    this.#waits = true
+    this.#stopReading()
   }
 
   /**
@@ -385,8 +407,9 @@ export class Wire implements Writer {
       return this.#socket.destroy()
     }
     // so that the socket neither starts it again, nor against our will
-    if (isBare(handle)) handle.reading = !this.#paused
-    const options = { handle, allowHalfOpen: true, pauseOnCreate: this.#paused, onread: this.#onRead() }
+    const stopped = this.#paused || this.#waits
+    if (isBare(handle)) handle.reading = !stopped
+    const options = { handle, allowHalfOpen: true, pauseOnCreate: stopped, onread: this.#onRead() }
     const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)
     this.#use(socket)
     return socket
