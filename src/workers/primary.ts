@@ -45,6 +45,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     exec: options.program,
     args: [...(options.args ?? [])],
     execArgv: [...(options.execArgv ?? process.execArgv)],
+    // a configuration may hold what JSON has no words for: expressions, undefined
+    serialization: 'advanced',
   })
   const members: Member[] = []
   /** Those that do not serve yet. */

@@ -1,4 +1,5 @@
-/** A worker for the tests beside: an engine with `count`, that answers with the sum of one counter, and `hold`, slow to compile. */
+/** A worker for the tests beside: an engine with `count`, that answers with the sum of one counter, `hold`, slow to compile, and `echo`, that says its configuration. */
+import { inspect } from 'node:util'
 import { z } from 'zod'
 import type { AnyPolicy } from '../policies/policy.ts'
 import { createEngine } from '../targets/engine/engine.ts'
@@ -31,9 +32,17 @@ const hold: AnyPolicy = {
   },
 }
 
+const echo: AnyPolicy = {
+  name: 'echo',
+  summary: 'answers with its configuration',
+  config: z.unknown(),
+  nginx: () => ({ unsupported: 'a test' }),
+  engine: (config) => ({ request: () => ({ kind: 'reply', status: 200, body: inspect(config) }) }),
+}
+
 await serveAsWorker((counters) => {
   const engine = createEngine({
-    policies: [count, hold],
+    policies: [count, hold, echo],
     services: { ...createTestServices(), counters },
     conditions: () => () => true,
   })

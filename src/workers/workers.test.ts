@@ -3,6 +3,7 @@ import cluster from 'node:cluster'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { inspect } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
 import { emptyModel, type Model, type Route } from '../model/model.ts'
 import { createTestServices } from '../targets/engine/testing.ts'
@@ -117,6 +118,20 @@ describe('workers', () => {
     const { port } = workers.addresses().get('l')!
     const answers = await Promise.all(Array.from({ length: 10 }, () => get(port)))
     expect(new Set(answers)).toEqual(new Set(['new']))
+  })
+
+  test('a configuration arrives as it is, expressions too', async () => {
+    const { workers } = await start()
+    const model = modelOf(0, undefined)
+    const config = { origin: /^https:\/\/a"b$/i, nothing: undefined }
+    await workers.apply({
+      id: '1',
+      model: {
+        ...model,
+        routes: model.routes.map((route) => ({ ...route, policies: [{ policy: 'echo', config, origin }] })),
+      },
+    })
+    expect(await get(workers.addresses().get('l')!.port)).toBe(inspect(config))
   })
 
   test('a port in use is refused by all, and the last plan serves on', async () => {
