@@ -332,7 +332,9 @@ class Compiler {
     const cells = cellsOf(routes)
     const why =
       whyEngine ??
-      (cells.some(({ path }) => path.length * 2 > LONGEST_WORD) ? 'nginx reads no path of this length' : undefined) ??
+      (cells.some(({ path }) => Buffer.byteLength(path) * 2 > LONGEST_WORD)
+        ? 'nginx reads no path of this length'
+        : undefined) ??
       ('unsupported' in pieces
         ? `listener policy ${pieces.unsupported}`
         : pieces.underscores === underscores

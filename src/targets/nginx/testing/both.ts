@@ -44,7 +44,7 @@ export async function startStage(): Promise<{
 }
 
 /** Throws where a target refuses a model. A new model gets new ports, so that no worker of before answers for it. */
-export async function startBoth(): Promise<Both> {
+async function startBoth(): Promise<Both> {
   const folder = mkdtempSync(join(tmpdir(), 'both-'))
   // nginx's workers are another user
   chmodSync(folder, 0o711)
@@ -110,7 +110,7 @@ export interface Backend {
 }
 
 /** One server on every address of this machine, so that each of 127.0.0.0/8 is an endpoint that tells itself apart. */
-export async function startBackend(): Promise<Backend> {
+async function startBackend(): Promise<Backend> {
   const server = http.createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
