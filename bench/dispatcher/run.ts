@@ -94,6 +94,7 @@ async function churn(target: Target): Promise<void> {
     `| a Pod becomes ready → its first answer, after the watch event | ${target} | ${spread(comes)} |`,
     `| a Pod becomes unready → its last answer, after the watch event | ${target} | ${spread(goes)} |`,
     `| requests lost in ${comes.length + goes.length} changes, at ${Math.round(load.done() / seconds)} requests a second | ${target} | ${load.lost()} of ${load.done()}; ${load.again()} asked again |`,
+    ...[...load.reasons()].map(([why, count]) => `| … of them: ${why} | ${target} | ${count} |`),
   )
   if (target === 'nginx') say(`| reloads for these ${comes.length + goes.length} changes | nginx | ${reloads} |`)
   if (burst !== undefined)
@@ -262,6 +263,8 @@ interface Load {
   lost(): number
   /** Asked once more, for the idle connection was closed. */
   again(): number
+  /** Of what was lost or asked again: the error or status, on which connection, when. */
+  reasons(): ReadonlyMap<string, number>
   stop(): Promise<void>
 }
 
@@ -272,6 +275,8 @@ function startLoad(port: number, host: string, clients: number): Load {
   let done = 0
   let lost = 0
   let again = 0
+  const reasons = new Map<string, number>()
+  const because = (why: string): void => void reasons.set(why, (reasons.get(why) ?? 0) + 1)
   const agent = new http.Agent({ keepAlive: true, maxSockets: clients })
   const once = (): Promise<void> =>
     new Promise((resolve) => {
@@ -282,14 +287,19 @@ function startLoad(port: number, host: string, clients: number): Load {
         answer.on('data', (chunk: Buffer) => (text += chunk.toString()))
         answer.on('end', () => {
           done++
-          if (answer.statusCode !== 200) lost++
+          if (answer.statusCode !== 200) {
+            lost++
+            because(`status ${answer.statusCode}`)
+          }
           const list = times.get(text)
           if (list === undefined) times.set(text, [performance.now()])
           else list.push(performance.now())
           resolve()
         })
       })
-      sent.on('error', () => {
+      sent.on('error', (error: NodeJS.ErrnoException) => {
+        const since = sent.reusedSocket ? 'a connection that had answered before' : 'a new connection'
+        because(`${error.code ?? error.message} on ${since}, ${answered ? 'within an' : 'before any byte of an'} answer`)
         // closed while it was idle, and nothing of an answer came: every client asks again then (RFC 9112, 9.3.1)
         if (sent.reusedSocket && !answered) {
           again++
@@ -313,6 +323,7 @@ function startLoad(port: number, host: string, clients: number): Load {
     done: () => done,
     lost: () => lost,
     again: () => again,
+    reasons: () => reasons,
     async stop() {
       going = false
       await Promise.all(all)

@@ -24,11 +24,11 @@ beforeEach(async () => {
   room = mkdtempSync(join(tmpdir(), 'nginx-test-'))
   port = await freePort()
   events = []
-  // an nginx that refuses every text while the file `refuse` is there
+  // an nginx that refuses every text while the file `refuse` is there, and takes its time while `wait` is
   const program = join(room, 'program')
   writeFileSync(
     program,
-    `#!/bin/sh\n[ "$1" = -t ] && [ -e ${room}/refuse ] && { echo "it is broken" >&2; exit 1; }\nexec nginx "$@"\n`,
+    `#!/bin/sh\n[ "$1" = -t ] && while [ -e ${room}/wait ]; do sleep 0.05; done\n[ "$1" = -t ] && [ -e ${room}/refuse ] && { echo "it is broken" >&2; exit 1; }\nexec nginx "$@"\n`,
   )
   chmodSync(program, 0o755)
   chmodSync(room, 0o711)
@@ -82,6 +82,28 @@ test('a text that nginx refuses leaves the last good one', async () => {
   expect((await apply(model('two'))).kind).toBe('applied')
   // workers of before take a last connection or two
   await until(async () => (await get('/'))[1] === 'two')
+})
+
+test('the engine behind is there for as long as nginx sends something on', async () => {
+  const sockets = (): readonly string[] => readdirSync(join(room, 'run')).filter((name) => name.startsWith('engine'))
+  for (const left of ['two', 'closed'] as const) {
+    // where no worker of before answers
+    port = await freePort()
+    await apply(model('one'))
+    expect(sockets()).toHaveLength(1)
+    writeFileSync(join(room, 'wait'), '')
+    const { listeners, routes } = model('two')
+    // what nginx does alone
+    const normal = { policy: 'normal-request', config: {}, origin }
+    const alone = { listeners: listeners.map((one) => ({ ...one, policies: [normal] })), routes: routes.slice(1) }
+    const applied = apply({ ...emptyModel, ...(left === 'two' ? alone : {}) })
+    await until(() => Promise.resolve(existsSync(join(room, 'run/nginx.conf.candidate'))))
+    expect(await get('/re7')).toEqual([200, 'expression'])
+    rmSync(join(room, 'wait'))
+    expect((await applied).kind).toBe('applied')
+    await until(async () => (await get('/re7').catch(() => [0, 'closed']))[1] === left)
+    expect(sockets()).toEqual([])
+  }
 })
 
 test('a file that cannot be written leaves the last good one', async () => {

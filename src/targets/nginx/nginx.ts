@@ -7,6 +7,7 @@ import type { Plan } from '../../pipeline/plan.ts'
 import type { AnyPolicy } from '../../policies/policy.ts'
 import type { Services } from '../../policies/services.ts'
 import type { Applied, Target } from '../target.ts'
+import { withSocketsOf } from './behind.ts'
 import { compileNginx, type NginxArtifact, type NginxSettings, type ServedRoute } from './compile.ts'
 import { removeStale, writeCertificates, writeWhole } from './files.ts'
 import { NginxProcess } from './process.ts'
@@ -71,7 +72,8 @@ export function createNginx(options: NginxOptions): Nginx {
   const activate = async ({ nginx: artifact, engine: behind }: NginxTargetArtifact): Promise<Applied> => {
     await mkdir(join(folder, 'temporary'), { recursive: true, mode: 0o711 })
     // first what stands behind: nginx must find it when it sends something on
-    const applied = await engine.apply(behind)
+    const both = running === undefined ? artifact.behind : withSocketsOf(running.behind, artifact.behind)
+    const applied = await engine.apply(both === artifact.behind ? behind : engine.compile(both).artifact)
     if (applied.kind === 'refused') return applied
     if (asked?.text === artifact.text && running !== undefined && nginx.pid !== undefined)
       return { kind: 'applied', diagnostics: [...applied.diagnostics, ...asked.told] }
@@ -114,6 +116,8 @@ export function createNginx(options: NginxOptions): Nginx {
     reloads(['applied'])
     running = serving
     asked = { text: artifact.text, told }
+    // nobody sends anything to the sockets of before any more
+    if (both !== artifact.behind) await engine.apply(behind)
     await removeStale(certificateFolder, serving.files)
     return { kind: 'applied', diagnostics: [...applied.diagnostics, ...told] }
   }
