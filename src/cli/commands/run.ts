@@ -26,6 +26,9 @@ export async function run(parts: Parts, folder: string, command: Command): Promi
   const metrics = createMetrics()
   adviseNode((message) => events.emit('warn', 'gantry/node-version', message))
 
+  const names = sources.map(({ source }) => source.name)
+  // ten thousand routes take seconds: whoever waits knows for what
+  events.emit('info', 'gantry/reading', `reading ${place} as ${names.join(' and ')}`)
   const machine = await parts.start({ settings, folder: place, events, metrics, settled: () => loop.settled() })
   const admin = new AdminDoor(settings.admin)
   const handlers = [
@@ -43,7 +46,7 @@ export async function run(parts: Parts, folder: string, command: Command): Promi
     drafts: parts.read(
       {
         folder: place,
-        sources: sources.map(({ source }) => source.name),
+        sources: names,
         environment: { ...process.env },
         watch: settings.watch,
       },
