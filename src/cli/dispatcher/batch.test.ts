@@ -6,10 +6,10 @@ import { batched } from './batch.ts'
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] }))
 afterEach(() => void vi.useRealTimers())
 
-/** Milliseconds at which the source has a new world, the first at 0 → [when, which] of what comes out. */
+/** Milliseconds at which the source has a new world, its first before or at 0 → [when, which] of what comes out. */
 async function times(at: readonly number[], until: number): Promise<readonly (readonly [number, number])[]> {
   const abort = new AbortController()
-  const began = Date.now()
+  const began = Date.now() - (at[0] ?? 0)
   const source: Source<number> = {
     name: 'timed',
     async *read(_, signal) {
@@ -42,18 +42,18 @@ async function times(at: readonly number[], until: number): Promise<readonly (re
 const rounded = (seen: readonly (readonly [number, number])[]): unknown =>
   seen.map(([when, world]) => [Math.round(when / 100) / 10, world])
 
-test('the first at once; then a window of 2 s from the first change, which others do not make longer', async () => {
-  expect(rounded(await times([0, 1000, 2900], 8000))).toEqual([
-    [0, 0],
-    [3, 2900],
+test('the first at once; then a window of 2 s from the first change: 0 and 1.9 s are one activation', async () => {
+  expect(rounded(await times([-1000, 0, 1900], 8000))).toEqual([
+    [-1, -1000],
+    [2, 1900],
   ])
 })
 
-test('a change behind the window opens another', async () => {
-  expect(rounded(await times([0, 1000, 3300], 9000))).toEqual([
-    [0, 0],
-    [3, 1000],
-    [5.3, 3300],
+test('a change behind the window opens another: 0 and 2.3 s are two', async () => {
+  expect(rounded(await times([-1000, 0, 2300], 9000))).toEqual([
+    [-1, -1000],
+    [2, 0],
+    [4.3, 2300],
   ])
 })
 
