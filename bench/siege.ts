@@ -22,7 +22,7 @@ const options = new Command('bench:siege')
   .option('--idle <N>', 'connections over TLS that ask for nothing more', '5000')
   .option('--slow <N>', 'slow clients, a quarter of each kind', '2000')
   .option('--rate <N>', 'ordinary requests a second', '500')
-  .option('--seconds <N>', 'how long the crowd stands; bodies and readers are given up after 60', '80')
+  .option('--seconds <N>', 'how long the crowd stands; bodies, drips and readers are given up after 60', '80')
   .addOption(nodeOption)
   .addOption(programOption)
   .addHelpText('after', '\nExample:\n  npm run bench:siege -- --idle 1000 --slow 400')
@@ -34,6 +34,7 @@ const groups: readonly Group[] = ['idle', 'heads', 'bodies', 'drips', 'reads']
 const limits = [
   { group: 'heads', reason: 'head-timeout', afterMs: 10_000 },
   { group: 'bodies', reason: 'body-timeout', afterMs: 60_000 },
+  { group: 'drips', reason: 'body-rate', afterMs: 60_000 },
 ] as const
 
 /** Seconds: of handshakes and of answers that fill the system's buffers; until which only slow heads are sent away. */
