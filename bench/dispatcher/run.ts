@@ -299,7 +299,9 @@ function startLoad(port: number, host: string, clients: number): Load {
       })
       sent.on('error', (error: NodeJS.ErrnoException) => {
         const since = sent.reusedSocket ? 'a connection that had answered before' : 'a new connection'
-        because(`${error.code ?? error.message} on ${since}, ${answered ? 'within an' : 'before any byte of an'} answer`)
+        because(
+          `${error.code ?? error.message} on ${since}, ${answered ? 'within an' : 'before any byte of an'} answer`,
+        )
         // closed while it was idle, and nothing of an answer came: every client asks again then (RFC 9112, 9.3.1)
         if (sent.reusedSocket && !answered) {
           again++
