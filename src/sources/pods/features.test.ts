@@ -305,3 +305,34 @@ test('routers that read other annotations tell in others', () => {
   expect(new Set([usual, ...names]).size).toBe(4)
   for (const name of names) expect(name).toMatch(/^gantry\.dev\/routing-problems-[0-9a-f]{8}$/)
 })
+
+test('a key that nobody knows is ignored, and told with the one that was meant', () => {
+  const ref = (key: object): object => ({ valueFrom: { secretKeyRef: key } })
+  const ssl = { certificate: ref({ key: 'a', name: 'other' }), certificateKey: ref({ key: 'b' }), clientCertificat: {} }
+  const { model, statuses } = translated([
+    namespace('n', {
+      'one.test': { sslOptions: {} },
+      'two.test': { tls: 1 },
+      'three.test': { Namespaces: ['n'], namespace: [] },
+      'four.test': { ssl },
+    }),
+    pod('n', 'p', [{ basePath: '/', weigth: 3, Weight: 2, port: 1 }]),
+  ])
+  expect(serversOf(model, 'one.test//')).toEqual(['n/p'])
+  expect(serversOf(model, 'two.test//')).toEqual(['n/p'])
+  const told = (name: string, code: string): readonly string[] =>
+    (statuses.find((one) => `${one.namespace}/${one.name}` === name)?.problems ?? [])
+      .filter((one) => one.code === code)
+      .map(({ message, hint }) => `${message} (${hint})`)
+  expect(told('/n', 'pods/host-key')).toEqual([
+    'namespace n: host one.test: there is no key "sslOptions"; it is ignored, and the host is served without TLS (did you mean ssl?)',
+    'namespace n: host two.test: there is no key "tls"; it is ignored, and the host is served without TLS (did you mean ssl?)',
+    'namespace n: host three.test: there is no key "namespace"; it is ignored (did you mean namespaces?)',
+    'namespace n: host four.test: there is no key "clientCertificat" in ssl; it is ignored (did you mean clientCertificate?)',
+    'namespace n: host four.test: there is no key "name" in ssl.certificate.valueFrom.secretKeyRef; it is ignored (known are key)',
+  ])
+  expect(told('n/p', 'pods/path-key')).toEqual([
+    'pod n/p: paths[0]: there is no key "weigth"; it is ignored (did you mean weight?)',
+    'pod n/p: paths[0]: there is no key "port"; it is ignored (known are basePath, containerPort, targetPath, weight)',
+  ])
+})

@@ -1,6 +1,7 @@
 /** Namespace → its hosts with what protects them. Pure; remembered by the object. */
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import { fieldOf, type Json, parseJson } from './json.ts'
+import { unknownHostKeys } from './keys.ts'
 import { type NamespaceObject, originOf } from './world.ts'
 
 export interface WantedHost {
@@ -27,10 +28,10 @@ export function hostsOf(namespace: NamespaceObject): Hosts {
 
 function parseHosts(namespace: NamespaceObject): Hosts {
   const diagnostics: Diagnostic[] = []
-  const say = (code: string, message: string, hint: string): void => {
+  const say = (code: string, message: string, hint: string, severity: Diagnostic['severity'] = 'error'): void => {
     diagnostics.push({
       code: `pods/${code}`,
-      severity: 'error',
+      severity,
       message: `namespace ${namespace.name}: ${message}`,
       hint,
       origin: originOf(namespace, 'hosts'),
@@ -74,6 +75,8 @@ function parseHosts(namespace: NamespaceObject): Hosts {
       )
       continue
     }
+    for (const { message, hint } of unknownHostKeys(options))
+      say('host-key', `host ${given}: ${message}`, hint, 'warning')
     const namespaces = namespacesOf(options)
     if (namespaces === 'mistaken')
       say(

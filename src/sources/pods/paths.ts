@@ -4,6 +4,7 @@ import type { Diagnostic } from '../../model/diagnostic.ts'
 import { type BasePath, parseBasePath, whyNoTargetPath } from './base-path.ts'
 import { nameOf } from './hosts.ts'
 import { fieldOf, type Json, parseJson } from './json.ts'
+import { pathKeys, unknownKeys } from './keys.ts'
 import { originOf, type PodObject, type ProbeObject } from './world.ts'
 
 /** Of a path, bytes: written in nginx with escapes it stays below what nginx reads as one word (4,096). */
@@ -63,10 +64,16 @@ function parsePaths(pod: PodObject): Paths {
     })
     return { paths: [], diagnostics }
   }
-  const say = (code: string, field: string, message: string, hint: string): void => {
+  const say = (
+    code: string,
+    field: string,
+    message: string,
+    hint: string,
+    severity: Diagnostic['severity'] = 'error',
+  ): void => {
     diagnostics.push({
       code: `pods/${code}`,
-      severity: 'error',
+      severity,
       message: `pod ${pod.namespace}/${pod.name}: ${message}`,
       hint,
       origin: originOf(pod, field),
@@ -86,6 +93,8 @@ function parsePaths(pod: PodObject): Paths {
   }
   const paths: WantedPath[] = []
   json.items.forEach((item, index) => {
+    for (const { message, hint } of unknownKeys(item, pathKeys))
+      say('path-key', `paths[${index}]`, `paths[${index}]: ${message}`, hint, 'warning')
     const path = parsePath(pod, item)
     if ('message' in path)
       say(path.code, `paths[${index}]`, `paths[${index}] ${path.message}; this path is left out`, path.hint)
@@ -100,7 +109,7 @@ function whyNoList(json: Json): string | undefined {
   for (const [index, item] of json.items.entries()) {
     if (item.kind === 'null') continue
     if (item.kind !== 'object') return `hold ${nameOf(item)} at [${index}], not an object`
-    for (const name of ['basePath', 'containerPort', 'targetPath']) {
+    for (const name of pathKeys.filter((key) => key !== 'weight')) {
       const wrong = item.entries.find(
         ([key, value]) => key.toLowerCase() === name.toLowerCase() && value.kind !== 'string' && value.kind !== 'null',
       )
