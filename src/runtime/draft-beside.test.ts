@@ -8,7 +8,10 @@ import type { Draft, Drafts } from './drafts.ts'
 const program = new URL('../bin/reader.mjs', import.meta.url)
 const module = new URL('./testing/reading.ts', import.meta.url).href
 
-function start(watch: boolean): { drafts: Drafts; events: string[]; until(count: number): Promise<readonly Draft[]> } {
+function start(
+  watch: boolean,
+  outcome: (count: number) => 'applied' | 'refused' = () => 'applied',
+): { drafts: Drafts; events: string[]; until(count: number): Promise<readonly Draft[]> } {
   const orders: ReadingOrders = { folder: '/nowhere', sources: ['scripted'], environment: {}, watch }
   const events: string[] = []
   const drafts = draftBeside({
@@ -18,9 +21,9 @@ function start(watch: boolean): { drafts: Drafts; events: string[]; until(count:
     events: { emit: (_level, code) => void events.push(code) },
   })
   const taken: Draft[] = []
-  drafts.start((draft) => {
+  drafts.start(async (draft) => {
     taken.push(draft)
-    return Promise.resolve('applied')
+    return outcome(taken.length)
   })
   const until = async (count: number): Promise<readonly Draft[]> => {
     await expect.poll(() => taken.length, { timeout: 60_000 }).toBeGreaterThanOrEqual(count)
@@ -104,4 +107,20 @@ test('without watching the thread is gone after its first draft, and nobody miss
   await drafts.settled()
   await drafts.stop()
   expect(events).toEqual([])
+}, 90_000)
+
+test('a draft whose taking throws is refused, said, and followed by the next', async () => {
+  const { drafts, events, until } = start(true, (count) => {
+    if (count === 1) throw new Error('a mistake of the test')
+    return 'applied'
+  })
+  try {
+    await until(1)
+    await expect.poll(() => events, { timeout: 60_000 }).toContain('runtime/take-failed')
+    drafts.again()
+    const [first, again] = await until(2)
+    expect(again?.plan?.id).toBe(first?.plan?.id)
+  } finally {
+    await drafts.stop()
+  }
 }, 90_000)

@@ -6,7 +6,7 @@ import { PlanReader } from '../pipeline/wire.ts'
 import type { Events } from '../policies/services.ts'
 import type { Wishes } from '../sources/source.ts'
 import type { FromReader, ReadingOrders, SentWishes, ToReader } from './draft-messages.ts'
-import type { Drafts, Take } from './drafts.ts'
+import { describe, type Draft, type Drafts, type Take } from './drafts.ts'
 
 export interface BesideOptions {
   /** The program that calls `readForAnother`. */
@@ -125,6 +125,16 @@ class Thread {
     clearTimeout(hung)
   }
 
+  /** The thread waits for an answer, whatever became of its draft. */
+  async #taken(draft: Draft): Promise<'applied' | 'refused'> {
+    try {
+      return await this.#around.take(draft)
+    } catch (error) {
+      this.#around.events.emit('error', 'runtime/take-failed', `what was read could not be taken: ${describe(error)}`)
+      return 'refused'
+    }
+  }
+
   #hear(message: FromReader): void {
     switch (message.kind) {
       case 'piece':
@@ -139,7 +149,7 @@ class Thread {
           diagnostics,
           standing,
         }
-        this.#taking = this.#around.take(draft).then((outcome) => {
+        this.#taking = this.#taken(draft).then((outcome) => {
           this.#taking = undefined
           this.say({ kind: 'taken', outcome })
         })

@@ -191,6 +191,6 @@ export function noPlan(error: unknown): Diagnostic {
   }
 }
 
-function describe(error: unknown): string {
+export function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

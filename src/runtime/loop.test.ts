@@ -168,3 +168,25 @@ test('a plan that the target refuses is not the plan', async () => {
   expect(state).toMatchObject({ stale: false, plan: { id: 'three' } })
   await loop.stop()
 })
+
+test('a listener that throws is heard of, and ends nothing', async () => {
+  const { source, push } = scripted()
+  const { target, applied } = recording()
+  const { loop, next, lines } = start(source, target)
+  loop.onChange(() => {
+    throw new Error('a listener of the test')
+  })
+  const later: string[] = []
+  loop.onChange(({ plan }) => void later.push(plan?.id ?? ''))
+  push({ name: 'one' })
+  await loop.first
+  await loop.settled()
+  const changed = next()
+  push({ name: 'two' })
+  await changed
+  await loop.settled()
+  expect(applied).toEqual(['one', 'two'])
+  expect(later).toEqual(['one', 'two'])
+  expect(lines.join('')).toContain('a listener of the test')
+  await loop.stop()
+})

@@ -8,7 +8,7 @@ import type { Plan } from '../pipeline/plan.ts'
 import type { Events } from '../policies/services.ts'
 import type { Wishes } from '../sources/source.ts'
 import type { Target } from '../targets/target.ts'
-import { noPlan, type Draft, type Drafts } from './drafts.ts'
+import { describe, noPlan, type Draft, type Drafts } from './drafts.ts'
 
 export interface LoopOptions<Artifact> {
   readonly drafts: Drafts
@@ -120,7 +120,16 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
       })
     }
     resolveFirst(state)
-    for (const listener of listeners) listener(state)
+    for (const listener of listeners) tell(listener)
+  }
+
+  /** What a listener makes of it is no part of a plan's fate. */
+  function tell(listener: (state: LoopState) => void): void {
+    try {
+      listener(state)
+    } catch (error) {
+      events.emit('error', 'runtime/listener-failed', `one that hears of each plan failed: ${describe(error)}`)
+    }
   }
 }
 
