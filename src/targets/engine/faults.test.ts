@@ -34,6 +34,7 @@ async function gateway(
   port: number,
   timeouts?: Forward['timeouts'],
   protocol: Backend['protocol'] = 'http1',
+  retry?: Forward['retry'],
 ): Promise<Served> {
   const model: Partial<Model> = {
     routes: [
@@ -47,6 +48,7 @@ async function gateway(
           forward: {
             backends: [{ target: { kind: 'backend', id: 'b' } }],
             ...(timeouts === undefined ? {} : { timeouts }),
+            ...(retry === undefined ? {} : { retry }),
           },
         },
         origin,
@@ -61,15 +63,15 @@ async function gateway(
 }
 
 /** The final status and how many 1xx came before it. */
-function ask(url: string): Promise<{ status: number; informed: number }> {
+function ask(url: string, method = 'GET', body?: string): Promise<{ status: number; informed: number }> {
   return new Promise((resolve, reject) => {
     let informed = 0
-    const request = http.get(url, { agent: false }, (response) => {
+    const request = http.request(url, { agent: false, method }, (response) => {
       response.resume()
       response.on('close', () => resolve({ status: response.statusCode ?? 0, informed }))
     })
     request.on('information', () => informed++)
-    request.on('error', reject)
+    request.on('error', reject).end(body)
   })
 }
 
@@ -160,4 +162,55 @@ test('a head that comes a byte at a time has no more time than one that does not
   const served = await gateway(port, { firstByte: 100 })
   expect((await ask(served.url)).status).toBe(504)
   await nothingLeft(served, open)
+})
+
+/** A connection of it answers once, and is reset when the next request is there whole; `seen`: first lines, in order. */
+async function resetting(): Promise<{ port: number; seen: string[] }> {
+  const seen: string[] = []
+  const { port } = await backend((socket) => {
+    let turns = 0
+    socket.on('data', (data) => {
+      const text = data.toString()
+      // a body that comes behind its head is no request
+      if (/ HTTP\/1\.1\r\n/.test(text)) {
+        seen.push(text.split(' HTTP')[0] ?? '')
+        turns++
+      }
+      if (text.startsWith('POST') && !text.includes('paid')) return
+      if (turns > 1) socket.resetAndDestroy()
+      else socket.write(ANSWER)
+    })
+  })
+  return { port, seen }
+}
+
+test.each([undefined, { attempts: 3, backoff: 1 }])(
+  'a kept connection that is reset behind a request, retry %j: a GET is sent again, a POST never',
+  async (retry) => {
+    const { port, seen } = await resetting()
+    const served = await gateway(port, undefined, 'http1', retry)
+    expect((await ask(`${served.url}/first`)).status).toBe(200)
+    expect((await ask(`${served.url}/again`)).status).toBe(200)
+    expect(seen).toEqual(['GET /first', 'GET /again', 'GET /again'])
+    expect(served.engine.counts).toMatchObject({ upstreamConnects: 2, upstreamRetries: 1 })
+    expect((await ask(`${served.url}/pay`, 'POST', 'paid')).status).toBe(502)
+    expect(seen.slice(3)).toEqual(['POST /pay'])
+    expect(served.engine.counts).toMatchObject({ upstreamConnects: 2, upstreamRetries: 1 })
+  },
+)
+
+test('a new connection that is reset behind a request: with tries left a GET is sent again, a POST never', async () => {
+  const seen: string[] = []
+  const { port } = await backend((socket) =>
+    socket.on('data', (data) => {
+      const text = data.toString()
+      if (/ HTTP\/1\.1\r\n/.test(text)) seen.push(text.split(' HTTP')[0] ?? '')
+      if (text.startsWith('GET') || text.includes('paid')) socket.resetAndDestroy()
+    }),
+  )
+  const served = await gateway(port, undefined, 'http1', { attempts: 2, backoff: 1 })
+  expect((await ask(`${served.url}/pay`, 'POST', 'paid')).status).toBe(502)
+  expect(seen).toEqual(['POST /pay'])
+  expect((await ask(served.url)).status).toBe(502)
+  expect(seen.slice(1)).toEqual(['GET /', 'GET /', 'GET /'])
 })
