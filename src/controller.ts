@@ -22,7 +22,8 @@ import { infrastructureName } from './sources/gateway-api/names.ts'
 import { connectKubernetes, type KubernetesClient } from './lib/kubernetes/client.ts'
 import type { GatewayView } from './sources/gateway-api/gateway.ts'
 import type { ConfigMap, World } from './sources/gateway-api/resources.ts'
-import { createGatewayApi, electFor, type Leadership } from './sources/gateway-api/source.ts'
+import { createLeadership } from './sources/gateway-api/leadership.ts'
+import { createGatewayApi, electFor } from './sources/gateway-api/source.ts'
 import type { GatewayApiTranslation } from './sources/gateway-api/translate.ts'
 import type { Source } from './sources/source.ts'
 import type { Applied, Target } from './targets/target.ts'
@@ -66,7 +67,7 @@ export async function runController(options: ControllerOptions): Promise<number>
   // not later: the Service leads data planes to those of us that are ready, and the first plan waits for data planes
   unready = undefined
   const infrastructure = createInfrastructure({ client, leads, trouble })
-  const leadership = createLeadership(leads, publisher)
+  const leadership = createLeadership(leads, () => publisher.served())
   election?.onChange((now) => {
     events.emit('info', 'controller/leadership', now ? 'this controller leads' : 'another controller leads, or none')
     if (election.standing() === 'follows') publisher.dismiss()
@@ -131,25 +132,6 @@ export async function runController(options: ControllerOptions): Promise<number>
   await health.close()
   client.close()
   return 0
-}
-
-/**
- * Who begins to lead must not say what the data planes of the one before do not serve yet: they come over to us, and only
- * then statuses are written.
- */
-function createLeadership(leads: () => boolean, publisher: Publisher): Leadership & { begin(): Promise<void> } {
-  const listeners: ((leads: boolean) => void)[] = []
-  let ready = false
-  return {
-    leads: () => leads() && ready,
-    onChange: (listener) => void listeners.push(listener),
-    begin: async () => {
-      ready = false
-      await publisher.served()
-      ready = true
-      for (const listener of listeners) listener(leads())
-    },
-  }
 }
 
 interface Wanted {
