@@ -23,3 +23,18 @@ test('secrets cross a channel that knows only plain data, and only they and what
   expect(there[0]?.dates).toEqual([new Date(5)])
   expect(JSON.stringify(there)).not.toContain('k€y')
 })
+
+test('a key of a configuration that looks like the mark is no secret', () => {
+  const written = {
+    '\u0000secret': 'a',
+    '\u0000\u0000secret': 'b',
+    '\u0000': { deep: { '\u0000secret': 'c' } },
+    plain: 1,
+  }
+  const bare = Object.assign(Object.create(null) as Record<string, unknown>, written)
+  for (const items of [[written], [bare], [written, { key: new Secret('k') }]]) {
+    const there = unpack(structuredClone(pack(items)))
+    expect(there[0]).toEqual(written)
+    expect(Object.keys(there[0] as object)).toEqual(Object.keys(written))
+  }
+})

@@ -9,24 +9,37 @@ export type Packed =
   | { readonly kind: 'plain'; readonly items: readonly unknown[] }
   | { readonly kind: 'marked'; readonly items: readonly unknown[] }
 
-/** A key that nobody writes in a configuration. */
-const MARK = '\u0000secret'
+const SIGN = '\u0000'
+/** The one key that begins with a single sign: keys of a configuration that begin with one get another in front. */
+const MARK = `${SIGN}secret`
 
 export function pack(items: readonly unknown[]): Packed {
-  const marked = changed(items, (value) => (value instanceof Secret ? { [MARK]: value.reveal() } : undefined))
+  const marked = changed(
+    items,
+    (value) => (value instanceof Secret ? { [MARK]: value.reveal() } : undefined),
+    (key) => (key.startsWith(SIGN) ? SIGN + key : key),
+  )
   return marked === items ? { kind: 'plain', items } : { kind: 'marked', items: marked }
 }
 
 export function unpack(packed: Packed): readonly unknown[] {
   if (packed.kind === 'plain') return packed.items
-  return changed(packed.items, (value) => {
-    const secret = (value as Readonly<Record<string, unknown>>)[MARK]
-    return typeof secret === 'string' ? new Secret(secret) : undefined
-  })
+  return changed(
+    packed.items,
+    (value) => {
+      const secret = (value as Readonly<Record<string, unknown>>)[MARK]
+      return typeof secret === 'string' ? new Secret(secret) : undefined
+    },
+    (key) => (key.startsWith(SIGN) ? key.slice(SIGN.length) : key),
+  )
 }
 
 /** The same list where nothing in it is replaced. What is no plain object or list stays as it is. */
-function changed(items: readonly unknown[], replace: (value: object) => unknown): readonly unknown[] {
+function changed(
+  items: readonly unknown[],
+  replace: (value: object) => unknown,
+  rename: (key: string) => string,
+): readonly unknown[] {
   const known = new Map<object, unknown>()
   const visit = (value: unknown): unknown => {
     if (typeof value !== 'object' || value === null) return value
@@ -44,14 +57,14 @@ function changed(items: readonly unknown[], replace: (value: object) => unknown)
     return copy ?? list
   }
   const visitObject = (value: object): object => {
-    if (Object.getPrototypeOf(value) !== Object.prototype) return value
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype !== Object.prototype && prototype !== null) return value
     const record = value as Record<string, unknown>
-    let copy: Record<string, unknown> | undefined
     for (const key in record) {
-      const now = visit(record[key])
-      if (now !== record[key]) (copy ??= { ...record })[key] = now
+      if (rename(key) === key && visit(record[key]) === record[key]) continue
+      return Object.fromEntries(Object.entries(record).map(([name, item]) => [rename(name), visit(item)]))
     }
-    return copy ?? value
+    return value
   }
   return visitList(items)
 }
