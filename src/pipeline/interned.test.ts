@@ -31,3 +31,12 @@ test('the same model stays the same, and the plan too', () => {
   expect(intern(model)).toBe(intern(model))
   expect(prepare([{ model: intern(model) }]).plan.id).toBe(prepare([{ model }]).plan.id)
 })
+
+test('what was written on another line is another object: diagnostics must say the line of now', () => {
+  const intern = createInterner()
+  const at = (line: number): Model => modelOf({ ...route('a', 200), origin: { ...origin, line } })
+  const first = intern(at(1))
+  const moved = intern(at(2))
+  expect(moved.routes[0]).not.toBe(first.routes[0])
+  expect(moved.routes[0]?.origin.line).toBe(2)
+})

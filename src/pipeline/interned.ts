@@ -7,7 +7,7 @@ type List = Exclude<keyof Model, 'version'>
 
 const lists = Object.keys(emptyModel).filter((name): name is List => name !== 'version')
 
-/** For a source that translates a text: a file has no identity to remember by, and all that follows remembers by identity. */
+/** For a source that translates a text: a file has no identity to remember by, and all that follows remembers by identity. Origins count: what has moved to another line is new. */
 export function createInterner(): (model: Model) => Model {
   let before = new Map<List, ReadonlyMap<string, object>>()
   return remembered((model) => {
