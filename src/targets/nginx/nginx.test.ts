@@ -71,6 +71,20 @@ test('what it cannot do is served by the engine behind, and said', async () => {
   expect(nginx.served()).toContainEqual({ route: 'plain', by: 'both', why: 'the expression of expression may take it' })
 })
 
+test('a path of few signs and many bytes is one that nginx does not read', async () => {
+  const routes = model('one').routes.slice(1)
+  const paths = ['/' + 'a'.repeat(1999), '/' + '€'.repeat(1999)]
+  for (const [at, value] of paths.entries()) {
+    const long = { ...routes[0]!, id: `long${at}`, match: { path: { kind: 'exact' as const, value } } }
+    expect((await apply({ ...model('one'), routes: [long] })).kind).toBe('applied')
+    expect(nginx.served()).toEqual([
+      at === 0
+        ? { route: 'long0', by: 'nginx' }
+        : { route: 'long1', by: 'engine', why: 'nginx reads no path of this length' },
+    ])
+  }
+})
+
 test('a text that nginx refuses leaves the last good one', async () => {
   await apply(model('one'))
   writeFileSync(join(room, 'refuse'), '')
