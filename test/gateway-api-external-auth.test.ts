@@ -2,11 +2,8 @@
 import { createServer, request, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { compileCondition } from '../src/policies/conditions.ts'
-import { policies } from '../src/policies/list.ts'
-import { createFileReader } from '../src/sources/gateway-api/files.ts'
-import { createTranslator } from '../src/sources/gateway-api/translate.ts'
-import { serve, type Served } from '../src/targets/engine/testing.ts'
+import type { Served } from '../src/targets/engine/testing.ts'
+import { serveGatewayApi } from './servers/gateway-api.ts'
 
 const objects = `
 apiVersion: gateway.networking.k8s.io/v1
@@ -74,19 +71,9 @@ beforeAll(async () => {
   })
   echo = await start((incoming, response) => response.end(JSON.stringify(incoming.headers)))
   const endpoints = `judge: 127.0.0.1:${portOf(judge)}\necho: 127.0.0.1:${portOf(echo)}\n`
-  const read = createFileReader({ controllerName: 'gantry.dev/gateway-controller', address: '127.0.0.1' })
-  const world = read(
-    new Map([
-      ['all.yaml', objects],
-      ['endpoints.yml', endpoints],
-    ]),
-    new Map(),
-  )
-  expect(world.problems).toEqual([])
-  const { model, diagnostics } = createTranslator()(world)
-  expect(diagnostics).toEqual([])
-  const listeners = model.listeners.map((listener) => ({ ...listener, address: '127.0.0.1', port: 0 }))
-  served = await serve({ ...model, listeners }, { policies, conditions: compileCondition })
+  const texts = await serveGatewayApi({ 'all.yaml': objects, 'endpoints.yml': endpoints })
+  expect(texts.problems()).toEqual([])
+  served = texts.served
 })
 afterAll(async () => {
   await served.stop()

@@ -210,6 +210,7 @@ describe('precedence', () => {
           for (const request of asked) expect(firstMatch(model, request)).toBe(oracle(routes, request))
         },
       ),
+      // 10,000 cases (seed 20261122, 21 November 2026) hold as well; they take four minutes
       { numRuns: 300, seed: 20261121 },
     )
   })
