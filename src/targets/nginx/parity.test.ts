@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import {
@@ -358,6 +359,30 @@ test('declared: dot segments are resolved by nginx, refused by the engine', asyn
   expect((await get('nginx', '/a\\b')).status).toBe(200)
 })
 
+test('declared: a body that drips goes on in nginx, and is 408 in the engine', async () => {
+  const model = forwarding([{ host: '127.0.0.1', port: backend.port }])
+  const limits = { bodyTimeout: 500, bodyRate: 1_000_000 }
+  await both.apply({ ...model, listeners: [{ ...listenerOf('l'), limits }] })
+  const dripped = async (kind: Kind): Promise<string> => {
+    const socket = net.connect(both.portOf(kind, 80), '127.0.0.1')
+    const told = reader(socket)
+    const answer = told((text) => /^HTTP\/1\.1 [2-5]/.test(text))
+    let over = false
+    void answer.finally(() => (over = true))
+    socket.on('error', () => (over = true))
+    socket.write('POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n')
+    for (let left = 20; left > 0 && !over; left--) {
+      socket.write('1\r\nx\r\n')
+      await sleep(100)
+    }
+    if (!over) socket.write('0\r\n\r\n')
+    const [, status = ''] = /^HTTP\/1\.1 (\d+)/.exec(await answer) ?? []
+    socket.destroy()
+    return status
+  }
+  expect([await dripped('engine'), await dripped('nginx')]).toEqual(['408', '200'])
+})
+
 test('declared: nginx does not pass TE on', async () => {
   await both.apply(forwarding([{ host: '127.0.0.1', port: backend.port }]))
   expect((await askedWith('engine', ['TE', 'trailers'])).body).toContain('te: trailers')
@@ -568,6 +593,7 @@ test('each declared difference is asserted above', () => {
     'comparing a shared key',
     'SNI and Host of two hosts without client certificates',
     'limits on heads',
+    'a body that drips',
     'a `?` with nothing behind it, where the path is rewritten',
     '… where the client is redirected to another path',
     'a body that is too large, of a request that is refused anyway',
