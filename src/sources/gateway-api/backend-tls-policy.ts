@@ -2,7 +2,7 @@
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { BackendTls, Certificate } from '../../model/model.ts'
 import { diagnose } from './origin.ts'
-import { readAnchors } from './pem.ts'
+import { knowsTrustBundles, noTrustBundles, readAnchors } from './pem.ts'
 import type { BackendTLSPolicy, Service } from './resources.ts'
 import { keyOf } from './resources.ts'
 import type { AncestorStatus, Condition, Fault, ObjectStatus } from './status.ts'
@@ -82,6 +82,7 @@ function readReference(
   if (!bundle && (reference.group !== '' || (reference.kind !== 'ConfigMap' && reference.kind !== 'Secret'))) {
     return { reason: 'InvalidKind', message: `${name} is neither a ConfigMap nor a Secret` }
   }
+  if (bundle && !knowsTrustBundles(view)) return { reason: 'InvalidKind', message: noTrustBundles }
   const object = bundle
     ? view.object('ClusterTrustBundle', `/${reference.name}`)
     : view.object(reference.kind as 'ConfigMap' | 'Secret', `${policy.metadata.namespace}/${reference.name}`)

@@ -1,4 +1,4 @@
-/** fixtures/x.yaml → x.model and x.status, as they are written there. A first line `# cluster …` reads it as from a cluster. */
+/** fixtures/x.yaml → x.model and x.status, as they are written there. A first line `# cluster …` reads it as from a cluster, with `old` one that has no ClusterTrustBundles. */
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -27,13 +27,13 @@ describe('fixtures', () => {
 })
 
 function placeOf(text: string, otherwise: World['place']): World['place'] {
-  const found = /^# cluster (v[\d.]+) (standard|experimental)/.exec(text)
+  const found = /^# cluster (v[\d.]+) (standard|experimental)( old)?/.exec(text)
   return found === null
     ? otherwise
     : {
         kind: 'cluster',
         bundleVersion: found[1]!,
         channel: found[2] as 'standard' | 'experimental',
-        trustBundles: true,
+        trustBundles: found[3] === undefined,
       }
 }

@@ -1,7 +1,7 @@
 /** `spec.tls.frontend` of a Gateway, for one port → which client certificates are asked for, and what is wrong. Pure. (GEP-91.) */
 import type { Certificate } from '../../model/model.ts'
 import { permitted } from './grants.ts'
-import { readAnchors } from './pem.ts'
+import { knowsTrustBundles, noTrustBundles, readAnchors } from './pem.ts'
 import type { Gateway } from './resources.ts'
 import { group } from './resources.ts'
 import type { Fault } from './status.ts'
@@ -46,6 +46,7 @@ export function frontendValidation(gateway: Gateway, port: number, view: View): 
 function readReference(reference: ValidationCaCertificateRef, gateway: Gateway, view: View): Fault | Certificate {
   const namespace = reference.namespace ?? gateway.metadata.namespace
   if (reference.group === 'certificates.k8s.io' && reference.kind === 'ClusterTrustBundle') {
+    if (!knowsTrustBundles(view)) return { reason: 'InvalidCACertificateKind', message: noTrustBundles }
     const bundle = view.object('ClusterTrustBundle', `/${reference.name}`)
     if (bundle === undefined)
       return { reason: 'InvalidCACertificateRef', message: `there is no ClusterTrustBundle ${reference.name}` }

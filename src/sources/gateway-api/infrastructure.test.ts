@@ -80,6 +80,15 @@ test('ports of listeners that serve, each once; UDP and TCP may share a number',
   expect(wanted({ listeners: [listeners[4]] }).map((each) => each.kind)).toEqual(['ServiceAccount'])
 })
 
+test('who asks for addresses inside the cluster alone gets a Service that has no others', () => {
+  const typeOf = (...scopes: readonly string[]): unknown => {
+    const addresses = scopes.map((routability) => ({ type: 'IPAddress', routability }))
+    return specOf(wanted({ addresses }).find((each) => each.kind === 'Service'))['type']
+  }
+  expect(typeOf('Cluster')).toBe('ClusterIP')
+  expect(typeOf('Cluster', 'testing.x-k8s.io/sentinel')).toBe('LoadBalancer')
+})
+
 test('an address that is asked for gets a Service of its own', () => {
   const manifests = wanted({
     addresses: [

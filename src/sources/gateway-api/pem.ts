@@ -4,6 +4,7 @@ import type { Certificate } from '../../model/model.ts'
 import type { ClusterTrustBundle, ConfigMap, SecretObject } from './resources.ts'
 import { keyOf } from './resources.ts'
 import { originOf } from './origin.ts'
+import type { View } from './view.ts'
 
 export type Read =
   | { readonly kind: 'certificate'; readonly certificate: Certificate; readonly names: readonly string[] }
@@ -51,6 +52,14 @@ export function readAnchors(object: ConfigMap | SecretObject | ClusterTrustBundl
     return { kind: 'certificate', certificate: { id, certificate: text, origin: originOf(object) }, names: [] }
   })
 }
+
+/** A cluster may be too old for them; in files every kind is known. */
+export function knowsTrustBundles(view: View): boolean {
+  const place = view.place()
+  return place.kind === 'files' || place.trustBundles === true
+}
+
+export const noTrustBundles = 'this cluster has no ClusterTrustBundles of certificates.k8s.io/v1'
 
 const keyPairs = new WeakMap<object, Read>()
 const anchors = new WeakMap<object, Read>()
