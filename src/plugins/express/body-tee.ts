@@ -15,7 +15,7 @@ export class BodyTee {
 
   read(exchange: Exchange, request: ExpressRequest, limit: number): void {
     if (this.#source !== undefined) {
-      this.#source.resume()
+      this.#resume()
       return
     }
     const { body } = exchange.request
@@ -36,6 +36,11 @@ export class BodyTee {
       this.#forward?.destroy(error)
       request.destroy(error)
     })
+  }
+
+  /** Unless the backend has enough for now: its `drain` goes on. */
+  #resume(): void {
+    if (this.#forward?.writableNeedDrain !== true) this.#source?.resume()
   }
 
   #piece(source: Readable, chunk: Buffer, request: ExpressRequest, limit: number): void {
@@ -79,9 +84,9 @@ export class BodyTee {
     else {
       const forward = new PassThrough()
       for (const chunk of this.#kept) forward.write(chunk)
-      forward.on('drain', () => this.#source?.resume())
+      forward.on('drain', () => this.#resume())
       this.#forward = forward
-      this.#source?.resume()
+      this.#resume()
       body.replaceStream(forward, lengthOf([['content-length', headers.get('content-length') ?? '']]))
     }
     this.#kept = []
