@@ -101,7 +101,31 @@ test('a thread that ends while its draft is taken is replaced after that', async
   }
 }, 90_000)
 
-test('without watching the thread is gone after its first draft, and nobody misses it', async () => {
+test('while a thread has ended and the next one has not read, nothing is settled', async () => {
+  const { drafts, events, until } = start(true)
+  try {
+    await expect.poll(() => events, { timeout: 60_000, interval: 5 }).toContain('runtime/reader-failed')
+    const before = (await until(3)).length
+    await drafts.settled()
+    expect((await until(before)).length).toBeGreaterThan(3)
+  } finally {
+    await drafts.stop()
+  }
+}, 90_000)
+
+test('without watching, what was refused may be asked for again', async () => {
+  const { drafts, events, until } = start(false, (count) => (count === 1 ? 'refused' : 'applied'))
+  const [first] = await until(1)
+  await drafts.settled()
+  drafts.again()
+  const [, again] = await until(2)
+  expect(again?.plan?.id).toBe(first?.plan?.id)
+  await drafts.settled()
+  await drafts.stop()
+  expect(events).toEqual([])
+}, 90_000)
+
+test('without watching the thread is gone after its first plan, and nobody misses it', async () => {
   const { drafts, events, until } = start(false)
   expect(await until(1)).toHaveLength(1)
   await drafts.settled()

@@ -28,8 +28,11 @@ export function draftBeside({ program, data, environment, events }: BesideOption
   let thread: Thread | undefined
   let stopping = false
   let pause = FIRST_PAUSE
+  let next = nextThread()
 
   const begin = (): void => {
+    next.begun()
+    next = nextThread()
     thread = new Thread(new Worker(program, { workerData: data, env: { ...environment } }), {
       take: async (draft) => {
         pause = FIRST_PAUSE
@@ -53,12 +56,28 @@ export function draftBeside({ program, data, environment, events }: BesideOption
       begin()
     },
     again: () => thread?.say({ kind: 'again' }),
-    settled: () => thread?.settled() ?? Promise.resolve(),
+    settled: async () => {
+      if (thread === undefined) await next.wait
+      const following = next.wait
+      if ((await thread?.settled()) === 'settled' || stopping) return
+      // what it left undone is for the next one; where that ends, too, it cannot be done
+      await following
+      await thread?.settled()
+    },
     stop: async () => {
       stopping = true
+      next.begun()
       await thread?.stop()
     },
   }
+}
+
+function nextThread(): { readonly wait: Promise<void>; begun(): void } {
+  let begun = (): void => undefined
+  const wait = new Promise<void>((resolve) => {
+    begun = resolve
+  })
+  return { wait, begun }
 }
 
 interface Around {
@@ -68,6 +87,9 @@ interface Around {
   ended(why: string): void
 }
 
+/** `ended`: the thread, before it was. */
+type Settled = 'settled' | 'ended'
+
 class Thread {
   readonly #worker: Worker
   readonly #around: Around
@@ -75,8 +97,10 @@ class Thread {
   #plan: Plan | undefined
   #taking: Promise<void> | undefined
   #over: 'no' | 'read' | 'yes' = 'no'
+  /** It ended by itself, and another one takes its place. */
+  #failed = false
   readonly #ended: Promise<void>
-  readonly #settling = new Map<number, () => void>()
+  readonly #settling = new Map<number, (how: Settled) => void>()
   #turn = 0
 
   constructor(worker: Worker, around: Around) {
@@ -91,7 +115,8 @@ class Thread {
       this.#worker.once('exit', () => {
         const expected = this.#over !== 'no'
         this.#over = 'yes'
-        for (const settled of this.#settling.values()) settled()
+        this.#failed = !expected
+        for (const settled of this.#settling.values()) settled(expected ? 'settled' : 'ended')
         this.#settling.clear()
         resolve()
         // not before what it had read has been taken: one draft at a time
@@ -104,9 +129,12 @@ class Thread {
     this.#worker.postMessage(message)
   }
 
-  settled(): Promise<void> {
-    // what has been read once and for all is settled when it has been taken
-    if (this.#over !== 'no') return this.#taking ?? Promise.resolve()
+  async settled(): Promise<Settled> {
+    if (this.#over !== 'no') {
+      // what has been read once and for all is settled when it has been taken
+      await this.#taking
+      return this.#failed ? 'ended' : 'settled'
+    }
     return new Promise((resolve) => {
       const turn = ++this.#turn
       this.#settling.set(turn, resolve)
@@ -156,7 +184,7 @@ class Thread {
         return
       }
       case 'settled':
-        this.#settling.get(message.turn)?.()
+        this.#settling.get(message.turn)?.('settled')
         this.#settling.delete(message.turn)
         return
       case 'event':

@@ -14,7 +14,7 @@ export interface Reading {
   readonly sources: readonly Source<unknown, unknown>[]
 }
 
-/** Resolves when it was told to stop; without watching, when the first draft was taken. */
+/** Resolves when it was told to stop; without watching, when a draft was applied. */
 export async function readForAnother({ port, orders, sources }: Reading): Promise<void> {
   const { folder: path, environment, watch } = orders
   const say = (message: FromReader): void => port.postMessage(message)
@@ -27,6 +27,11 @@ export async function readForAnother({ port, orders, sources }: Reading): Promis
   let stop: () => void = () => undefined
   const stopped = new Promise<void>((resolve) => {
     stop = resolve
+  })
+  // before it has read anything, nothing waits and nothing is under way, but nothing is settled either
+  let hadFirst: () => void = () => undefined
+  const firstTaken = new Promise<void>((resolve) => {
+    hadFirst = resolve
   })
   const drafts = draftHere({
     feeds: sources.map((source) => ({
@@ -46,7 +51,7 @@ export async function readForAnother({ port, orders, sources }: Reading): Promis
         drafts.again()
         return
       case 'settle':
-        void drafts.settled().then(() => say({ kind: 'settled', turn: message.turn }))
+        void firstTaken.then(() => drafts.settled()).then(() => say({ kind: 'settled', turn: message.turn }))
         return
       case 'stop':
         stop()
@@ -64,7 +69,9 @@ export async function readForAnother({ port, orders, sources }: Reading): Promis
     const taken = answer()
     say(sent(draft))
     const { outcome } = (await taken) as Extract<ToReader, { readonly kind: 'taken' }>
-    if (!watch) stop()
+    hadFirst()
+    // what was refused may be asked for again
+    if (!watch && outcome === 'applied') stop()
     return outcome
   })
   await stopped
