@@ -11,6 +11,9 @@ import { policies } from '../src/policies/list.ts'
 import { translate } from '../src/sources/express-gateway/translate.ts'
 import type { TextFile } from '../src/sources/express-gateway/world.ts'
 import { createFileReader } from '../src/sources/gateway-api/files.ts'
+import { readEnvironment } from '../src/sources/pods/environment.ts'
+import { readTexts } from '../src/sources/pods/read-files.ts'
+import { createTranslate } from '../src/sources/pods/translate.ts'
 import { createTranslator } from '../src/sources/gateway-api/translate.ts'
 import { writeGatewayApi } from '../src/sources/gateway-api/write.ts'
 import { serve, type Served } from '../src/targets/engine/testing.ts'
@@ -143,6 +146,90 @@ describe('the routing fixture, with a service in the place of each fixed answer'
 
   test('the order is kept, so nothing is said of it', () => {
     expect(said.filter((each) => each.code === 'gateway-api/write-order')).toEqual([])
+  })
+})
+
+describe('Pods with routing annotations', () => {
+  const annotation = 'github.com/30x.dispatcher.'
+  const example = readFileSync(new URL('../examples/pods/files/shop.yaml', import.meta.url), 'utf8')
+  const modelOfPods = (text: string, more: Readonly<Record<string, string>> = {}): Model => {
+    const environment = { HOSTS_ANNOTATION: `${annotation}hosts.public`, PATHS_ANNOTATION: `${annotation}paths.public` }
+    const configured = readEnvironment({ ...environment, ...more }, () => new Error('no files'))
+    return createTranslate()(readTexts([['shop.yaml', text]], configured)).model
+  }
+  const withPaths = (paths: readonly object[]): string =>
+    example.replace(/'\[\{"basePath": "\/", [^']*'/, `'${JSON.stringify(paths)}'`)
+  const backendsOf = ({ routes }: Model): readonly object[] =>
+    routes.flatMap(({ action }) => (action.kind === 'forward' ? action.forward.backends : []))
+  const codes = (said: readonly Diagnostic[], severity: string): readonly string[] =>
+    said.filter((each) => each.severity === severity).map((each) => each.code)
+
+  test('answer as before on their open routes, with and without a target path', async () => {
+    const backend = createServer((incoming, response) => response.end(`${incoming.method} ${incoming.url}`))
+    await new Promise<void>((done) => backend.listen(0, '127.0.0.1', done))
+    const local = (model: Model): Model => ({
+      ...model,
+      endpoints: model.endpoints.map((each) => ({
+        ...each,
+        addresses: [{ host: '127.0.0.1', port: (backend.address() as AddressInfo).port }],
+      })),
+    })
+    const paths = [
+      { basePath: '/', containerPort: '8080' },
+      { basePath: '/cart', containerPort: '8080', targetPath: '/v1/cart' },
+      { basePath: '/old/', containerPort: '8080', targetPath: '/' },
+      { basePath: '= /one', containerPort: '8080', targetPath: '/other' },
+    ]
+    for (const text of [example, withPaths(paths)]) {
+      const model = local(modelOfPods(text))
+      const written = readAgain(model)
+      const [before, after] = [await serveModel(model), await serveModel(written.model)]
+      const asked = [
+        '/',
+        '/a/b?c=d',
+        '/%61',
+        '/cart',
+        '/cart/',
+        '/cart/x?y',
+        '/old',
+        '/old/',
+        '/old/x',
+        '/one',
+        '/one/two',
+      ]
+      const served: string[] = []
+      for (const path of asked) {
+        const one = await answerOf(before.port, 'GET', 'shop.example.com', path)
+        expect([path, await answerOf(after.port, 'GET', 'shop.example.com', path)]).toEqual([path, one])
+        served.push(one)
+      }
+      expect(served[1]).toBe('200 GET /a/b?c=d')
+      if (text !== example)
+        expect(served.slice(5, 9)).toEqual(['200 GET /v1/cart/x?y', '301', '200 GET /', '200 GET /x'])
+      expect(codes(written.said, 'error')).toEqual(['gateway-api/write-reply'])
+      expect(written.said.filter((each) => each.message.includes('clients write them'))).toHaveLength(1)
+      await Promise.all([before.stop(), after.stop()])
+    }
+    await new Promise((done) => backend.close(done))
+  })
+
+  test('what a filter would do otherwise is closed', () => {
+    const { model, said } = readAgain(
+      modelOfPods(withPaths([{ basePath: '/admin', containerPort: '8080', targetPath: '/' }])),
+    )
+    expect(backendsOf(model)).toEqual([])
+    expect(said.find((each) => each.code === 'gateway-api/write-policy' && each.severity === 'error')?.hint).toBe(
+      'let both end in a slash, or neither',
+    )
+  })
+
+  test('paths with a key are closed, and that is said once with a count', () => {
+    const paths = ['/', '/a', '/b', '/c', '/d'].map((basePath) => ({ basePath, containerPort: '8080' }))
+    const keys = { API_KEY_SECRET_FIELD: 'public-api-key' }
+    const { model, said } = readAgain(modelOfPods(withPaths(paths), keys))
+    expect(backendsOf(model)).toEqual([])
+    const errors = said.filter((each) => each.code === 'gateway-api/write-policy' && each.severity === 'error')
+    expect(errors.map((each) => each.message)).toEqual([expect.stringMatching(/shared-key .* and 2 more answer 500/)])
   })
 })
 

@@ -1,5 +1,5 @@
 /** Policy uses of the model → filters of an HTTPRoute, and what has no equivalent. Pure. */
-import type { PolicyUse } from '../../model/model.ts'
+import type { PathMatch, PolicyUse } from '../../model/model.ts'
 import { isPlainPath } from './write-match.ts'
 
 export type WrittenFilter = Readonly<Record<string, unknown>> & { readonly type: string }
@@ -15,6 +15,8 @@ export interface Loss {
 export interface FilterPlace {
   /** What the rule matches, where it is one prefix. */
   readonly prefix: string | undefined
+  /** What the route takes. */
+  readonly path: PathMatch | undefined
   /** Id of a backend → the Service of it. */
   serviceOf(backend: string): { readonly name: string; readonly port: number } | undefined
 }
@@ -53,6 +55,8 @@ export function writePolicies(uses: readonly PolicyUse[], place: FilterPlace): W
     } else if (policy === 'strip-identity' && Array.isArray(config['headers'])) {
       filters.push({ type: 'RequestHeaderModifier', requestHeaderModifier: { remove: config['headers'] } })
     } else if (policy === 'proxy-path') writeProxyPath(use, config)
+    else if (policy === 'target-path') writeTargetPath(use, config)
+    else if (policy === 'normal-request') writeNormalRequest(use, config)
     else if (policy === 'url-rewrite' || policy === 'redirect') writeRewrite(use, config)
     else if (policy === 'mirror') writeMirror(use, config)
     else if (policy === 'cors') writeCors(use, config)
@@ -124,6 +128,30 @@ export function writePolicies(uses: readonly PolicyUse[], place: FilterPlace): W
     } else lose(use, 'closed', 'a filter can only replace the whole path, or the prefix that the rule matches')
   }
 
+  function writeNormalRequest(use: PolicyUse, config: Readonly<Record<string, unknown>>): void {
+    const headers =
+      config['underscores'] === 'keep' ? '' : ', and header fields with an underscore in their name are passed on'
+    const words =
+      'paths are matched and passed on as clients write them: escapes, empty and dot segments may lead to another route ' +
+      `than under nginx, a path that cannot be decoded is no 400${headers}`
+    lose(use, 'lost', words, 'a backend must not take a closed route as protection of paths that an open one reaches')
+  }
+
+  function writeTargetPath(use: PolicyUse, config: Readonly<Record<string, unknown>>): void {
+    const change = targetPathOf(config)
+    if (filters.some((filter) => filter.type === 'URLRewrite'))
+      lose(use, 'closed', 'a filter cannot replace a path that another one has replaced')
+    // what the client sent is what is passed on
+    else if (change === undefined) return
+    else {
+      const path = replacedFront(change, place.path)
+      if (path === undefined || (path.type === 'ReplacePrefixMatch' && place.prefix === undefined)) {
+        const words = `a filter replaces whole segments, not ${change.from}* by ${change.to}*`
+        lose(use, 'closed', words, 'let both end in a slash, or neither')
+      } else replace(path)
+    }
+  }
+
   function stripsPrefix(count: unknown): boolean {
     const length = place.prefix === '/' ? 0 : place.prefix?.length
     return length !== undefined && (count === length || count === length + 1)
@@ -178,6 +206,36 @@ export function writePolicies(uses: readonly PolicyUse[], place: FilterPlace): W
       filters.push({ type: 'RequestMirror', requestMirror: { backendRef: service, ...fraction } })
     }
   }
+}
+
+interface TargetPath {
+  readonly from: string
+  readonly to: string
+}
+
+/** Undefined: the path stays what it was. */
+export function targetPathOf(config: unknown): TargetPath | undefined {
+  const { from, to } = recordOf(config)
+  return typeof from !== 'string' || typeof to !== 'string' || from === to ? undefined : { from, to }
+}
+
+/** `target-path` counts by characters, a filter by segments; undefined: they do not make the same of what a route takes. */
+export function replacedFront(
+  { from, to }: TargetPath,
+  path: PathMatch | undefined,
+):
+  | { readonly type: 'ReplaceFullPath'; readonly replaceFullPath: string }
+  | { readonly type: 'ReplacePrefixMatch'; readonly replacePrefixMatch: string }
+  | undefined {
+  if (path?.kind === 'regexp' || (path?.value ?? '/') !== from || !isPlainPath(to)) return undefined
+  if (path !== undefined && 'ignoreCase' in path && path.ignoreCase === true) return undefined
+  if (path?.kind === 'exact')
+    return path.optionalSlash === true ? undefined : { type: 'ReplaceFullPath', replaceFullPath: to }
+  // /a → / makes //b of /a/b, where a filter makes /b
+  if (from.endsWith('/') !== to.endsWith('/')) return undefined
+  // by segments /a/ takes /a too, which does not begin with it
+  if (path?.kind === 'prefix' && from !== '/' && from.endsWith('/')) return undefined
+  return { type: 'ReplacePrefixMatch', replacePrefixMatch: to }
 }
 
 const corsMethods: ReadonlySet<unknown> = new Set([

@@ -19,7 +19,8 @@ import type {
 } from '../../model/model.ts'
 import { covers, hostRank } from './hostname.ts'
 import { isPlainPath, writeHost, writePath, type WrittenHost, type WrittenPath } from './write-match.ts'
-import { writePolicies, type FilterPlace, type WrittenFilter } from './write-policies.ts'
+import { replacedFront, targetPathOf, writePolicies, type FilterPlace, type WrittenFilter } from './write-policies.ts'
+import { Gathered } from './write-gather.ts'
 import { orderChanges, type Placed } from './write-order.ts'
 import { Names, writeBackend, writeCertificate, type Say, type ServiceName, type Written } from './write-services.ts'
 
@@ -66,6 +67,7 @@ class Writer {
   readonly diagnostics: Diagnostic[] = []
   readonly #model: Model
   readonly #said = new Set<string>()
+  readonly #gathered = new Gathered()
   readonly #services = new Map<string, ServiceName>()
   readonly #streamNames = new Names()
   /** Listener → where its routes attach. */
@@ -98,6 +100,7 @@ class Writer {
       )
     }
     const streams = model.streams.flatMap((stream) => this.#stream(stream))
+    this.diagnostics.push(...this.#gathered.diagnostics())
     this.#others()
     return [...gateways, ...routes, ...streams, ...backends]
   }
@@ -281,7 +284,7 @@ class Writer {
     }
     const prefix = this.#prefixOf(route)
     const listeners = this.#model.listeners.filter((each) => route.listeners.includes(each.id))
-    const place: FilterPlace = { prefix, serviceOf: (id) => this.#services.get(id) }
+    const place: FilterPlace = { prefix, path: route.match.path, serviceOf: (id) => this.#services.get(id) }
     const common = listeners[0]?.policies ?? []
     const { filters, closed: lost } = this.#filters(route, [...common, ...route.policies], place)
     const { content, clientCertificate } = route.match
@@ -317,6 +320,8 @@ class Writer {
     const uses = [...route.policies, ...weightedOf(route).flatMap((each) => each.policies ?? [])]
     const changes = uses.some((use) => {
       const { strip, prepend } = (use.config ?? {}) as { strip?: { kind?: string }; prepend?: string }
+      const target = use.policy === 'target-path' ? targetPathOf(use.config) : undefined
+      if (target !== undefined) return replacedFront(target, path) !== undefined
       return use.policy === 'proxy-path' && (strip?.kind === 'characters' || (prepend ?? '') !== '')
     })
     if (!changes) return undefined
@@ -337,9 +342,14 @@ class Writer {
   ): { readonly filters: readonly WrittenFilter[]; readonly closed: boolean } {
     const { filters, losses } = writePolicies(uses, place)
     for (const { kind, words, use, hint } of losses) {
-      const end = kind === 'closed' ? `; ${route.label ?? route.id} answers 500 until it is put back` : ''
-      const severity = kind === 'closed' ? 'error' : 'warning'
-      this.#say('write-policy', severity, `${words}${end}`, use.origin, hint === undefined ? {} : { hint })
+      if (kind === 'lost') {
+        this.#say('write-policy', 'warning', words, use.origin, hint === undefined ? {} : { hint })
+        continue
+      }
+      const sentence = (list: string, count: number): string =>
+        `${words}; ${list} ${count === 1 ? 'answers' : 'answer'} 500 until it is put back`
+      const topic = JSON.stringify([words, use.origin])
+      this.#gathered.add(topic, 'error', 'write-policy', route.label ?? route.id, use.origin, sentence, hint)
     }
     return { filters, closed: losses.some((loss) => loss.kind === 'closed') }
   }
@@ -350,8 +360,12 @@ class Writer {
     if (redirects) return { filters: filters.filter((filter) => filter.type !== 'URLRewrite') }
     if (action.kind !== 'forward') {
       if (action.kind === 'reply' && action.status !== 500) {
-        const message = `route ${route.id}: there is no equivalent of a fixed answer (${action.status}) yet; it answers 500`
-        this.#say('write-reply', 'error', message, origin)
+        const { status } = action
+        this.#gathered.add(`reply ${status}`, 'error', 'write-reply', route.id, origin, (list, count) =>
+          count === 1
+            ? `route ${list}: there is no equivalent of a fixed answer (${status}) yet; it answers 500`
+            : `${count} routes: there is no equivalent of a fixed answer (${status}) yet; they answer 500: ${list}`,
+        )
       }
       return {}
     }
@@ -421,8 +435,10 @@ class Writer {
     const { request = 0, backendRequest = 0, connect = 0, firstByte = 0, idle = 0 } = timeouts
     if (connect + firstByte + idle > 0) {
       const hint = 'timeouts.backendRequest limits a whole try'
-      const message = `route ${route.id}: no equivalent of timeouts for connecting, the first byte or silence`
-      this.#say('write-timeout', 'warning', message, route.origin, { hint })
+      const what = 'no equivalent of timeouts for connecting, the first byte or silence'
+      const words = (list: string, count: number): string =>
+        `${count === 1 ? 'route' : `${count} routes:`} ${list}: ${what}`
+      this.#gathered.add('timeouts', 'warning', 'write-timeout', route.id, route.origin, words, hint)
     }
     if (persistence?.idleTimeout !== undefined)
       this.#say(
