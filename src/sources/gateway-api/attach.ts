@@ -2,8 +2,11 @@
  * Route with parentRefs → the listeners it is attached to and, for each parent of ours, whether it was accepted. Pure.
  * (ParentReference; RouteConditionAccepted.)
  */
+import { nearestWord } from '../../lib/yaml/words.ts'
+import type { Diagnostic } from '../../model/diagnostic.ts'
 import { overlap } from './hostname.ts'
 import type { ParentListener, ParentView } from './gateway.ts'
+import { diagnose } from './origin.ts'
 import type { AnyRoute } from './resources.ts'
 import { group } from './resources.ts'
 import { selects } from './selector.ts'
@@ -38,6 +41,32 @@ export function attach(route: AnyRoute, hostnames: readonly string[], view: View
       ...('reason' in result ? { refused: result, listeners: [] } : { listeners: result }),
     }
   })
+}
+
+/** In files, where nobody else could hold them: parentRefs that name what is not there. */
+export function missingParents(route: AnyRoute, view: View): readonly Diagnostic[] {
+  if (view.place().kind !== 'files') return []
+  return (route.spec.parentRefs ?? []).flatMap(({ group: its, kind, name, namespace: given }, index) => {
+    if (its !== group || (kind !== 'Gateway' && kind !== 'ListenerSet')) return []
+    const namespace = given ?? route.metadata.namespace
+    if (view.object(kind, `${namespace}/${name}`) !== undefined) return []
+    const message = `there is no ${kind} ${namespace}/${name}: the route is not served there`
+    const hint = kind === 'Gateway' ? meantGateway(name, namespace, view) : undefined
+    return [diagnose('unknown-parent', 'warning', route, `spec.parentRefs[${index}].name`, message, hint)]
+  })
+}
+
+function meantGateway(name: string, namespace: string, view: View): string | undefined {
+  const all = view.gateways().map((each) => each.metadata)
+  const near = nearestWord(
+    name,
+    all.flatMap((each) => (each.namespace === namespace ? [each.name] : [])),
+  )
+  if (near !== undefined) return `did you mean ${near}?`
+  const elsewhere = all.find((each) => each.name === name)
+  return elsewhere === undefined
+    ? undefined
+    : `one of this name is in another one; add namespace: ${elsewhere.namespace}`
 }
 
 function choose(

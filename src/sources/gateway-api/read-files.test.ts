@@ -35,6 +35,19 @@ const start = (): Promise<World> => {
 }
 
 describe('a folder', () => {
+  test('a route that names a Gateway which is not there says so, with its line; in a cluster that is normal', async () => {
+    write('gateway.yaml', gateway)
+    write('endpoints.yml', 'shop: 127.0.0.1:3000\n')
+    write('route.yaml', route('/a').replace('{name: web}', '{name: wbe}'))
+    const world = await start()
+    const unknown = { code: 'gateway-api/unknown-parent', severity: 'warning', hint: 'did you mean web?' }
+    expect(createTranslator()(world).diagnostics).toMatchObject([
+      { ...unknown, origin: { file: 'route.yaml', line: 4 } },
+    ])
+    const inCluster = createTranslator()({ ...world, place: { kind: 'cluster', trustBundles: true } })
+    expect(inCluster.diagnostics).toEqual([])
+  })
+
   test('an item of a List that is being written costs only itself', async () => {
     write('all.yaml', `apiVersion: v1\nkind: List\nitems:\n-\n`)
     write('gateway.yaml', gateway)

@@ -2,7 +2,7 @@
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { HostMatch, PolicyUse, Route, StreamRoute, WeightedBackend } from '../../model/model.ts'
 import type { Attachment } from './attach.ts'
-import { attach } from './attach.ts'
+import { attach, missingParents } from './attach.ts'
 import type { BackendReference, Need, Resolved, Speech } from './backends.ts'
 import { resolveBackend, speechOf } from './backends.ts'
 import { translateFilters } from './filters.ts'
@@ -246,6 +246,7 @@ export class RouteScribe {
       return [diagnose(code, 'error', this.route, field, fault.message)]
     }
     return [
+      ...missingParents(this.route, this.view),
       ...this.attachments.flatMap((each) =>
         each.refused === undefined ? [] : say('not-attached', each.refused, `spec.parentRefs[${each.index}]`),
       ),

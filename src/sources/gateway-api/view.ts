@@ -6,6 +6,7 @@ import type { Ask } from './graph.ts'
 import type {
   BackendTLSPolicy,
   EndpointSlice,
+  Gateway,
   KindMap,
   KnownKind,
   ListenerSet,
@@ -28,6 +29,8 @@ export interface View {
   namespaceLabels(namespace: string): Readonly<Record<string, string>>
   /** A Gateway of ours. */
   gateway(key: string): GatewayView | undefined
+  /** All that are there, whoever's they are. Oldest first. */
+  gateways(): readonly Gateway[]
   /** What routes see of a Gateway or ListenerSet of ours. */
   parent(kind: 'Gateway' | 'ListenerSet', key: string): ParentView | undefined
   tlsOf(service: string, port: number): TlsDecision
@@ -47,6 +50,7 @@ export function viewOf(ask: Ask): View {
     policiesFor: (service) => ask(`policies ${service}`) as readonly BackendTLSPolicy[],
     namespaceLabels: (namespace) => ask(`labels ${namespace}`) as Readonly<Record<string, string>>,
     gateway: (key) => ask(`gateway ${key}`) as GatewayView | undefined,
+    gateways: () => ask('gateways') as readonly Gateway[],
     parent: (kind, key) => ask(`parent ${kind} ${key}`) as ParentView | undefined,
     tlsOf: (service, port) => ask(`tls ${service} ${port}`) as TlsDecision,
     policy: (key) => ask(`policy ${key}`) as PolicyView,
