@@ -38,11 +38,15 @@ export function drawFor(diagnostics: readonly Diagnostic[], folder: string, stre
   })
 }
 
+/** `2 routes`, `1 route`. */
+export function counted(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? '' : 's'}`
+}
+
 /** `2 errors, 1 warning`. */
 export function summarise(diagnostics: readonly Diagnostic[]): string {
   const count = (severity: Diagnostic['severity'], word: string): string => {
-    const number = diagnostics.filter((diagnostic) => diagnostic.severity === severity).length
-    return `${number} ${word}${number === 1 ? '' : 's'}`
+    return counted(diagnostics.filter((diagnostic) => diagnostic.severity === severity).length, word)
   }
   return `${count('error', 'error')}, ${count('warning', 'warning')}`
 }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { foldRepeated, type Diagnostic } from '../../model/diagnostic.ts'
 import { loadOnce, type Loaded } from '../load.ts'
 import type { Parts } from '../parts.ts'
-import { drawFor, exitCodeOf, summarise, writeError, writeOut } from '../print.ts'
+import { drawFor, exitCodeOf, counted, summarise, writeError, writeOut } from '../print.ts'
 
 export async function check(
   parts: Parts,
@@ -45,7 +45,11 @@ export async function check(
   const names = loaded.sources.map((part) => part.source.name).join(' + ')
   const served = loaded.refused
     ? 'refused: this would not be served'
-    : `${counts.listeners} listeners, ${counts.routes + counts.streams} routes, ${counts.backends} backends`
+    : [
+        counted(counts.listeners, 'listener'),
+        counted(counts.routes + counts.streams, 'route'),
+        counted(counts.backends, 'backend'),
+      ].join(', ')
   writeOut(`${names}: ${served}; ${summarise(diagnostics)}`)
   return code
 }
