@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runDispatcher as run, type Around, type TargetKind } from './cli/dispatcher/program.ts'
 import { createExpressions } from './lib/expression/expressions.ts'
-import { isInCluster } from './lib/kubernetes/client.ts'
+import { connectKubernetes, isInCluster, NoClusterError } from './lib/kubernetes/client.ts'
 import type { Plan } from './pipeline/plan.ts'
 import { compileCondition } from './policies/conditions.ts'
 import { policies } from './policies/list.ts'
@@ -14,7 +14,7 @@ import { exposeCounts } from './targets/engine/prometheus.ts'
 import { createLiveServices } from './runtime/live-services.ts'
 import { createMetrics } from './runtime/metrics.ts'
 import { readEnvironment, variables } from './sources/pods/environment.ts'
-import { readTextFile } from './sources/pods/read-files.ts'
+import { readTextFile, readTexts } from './sources/pods/read-files.ts'
 import { createPods } from './sources/pods/source.ts'
 import type { Source } from './sources/source.ts'
 import { createEngine } from './targets/engine/engine.ts'
@@ -33,6 +33,9 @@ export function runDispatcher(words: readonly string[]): Promise<number> {
     source: createPods() as Source<unknown, unknown>,
     check: (environment) => readEnvironment(environment, readTextFile).diagnostics,
     isInCluster,
+    whyNoCluster,
+    isNoCluster: (error) => error instanceof NoClusterError,
+    empty: (environment) => readTexts([], readEnvironment(environment, readTextFile)),
     start,
     writeNginx: async (plan, environment) =>
       writeNginx(plan, {
@@ -41,6 +44,16 @@ export function runDispatcher(words: readonly string[]): Promise<number> {
         certificateFolder: environment['SSL_CERT_DIR'] || '/etc/nginx/ssl',
       }),
   })
+}
+
+async function whyNoCluster(kubeconfig: string | undefined): Promise<string | undefined> {
+  try {
+    const client = await connectKubernetes(kubeconfig)
+    client.close()
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
 }
 
 /** `gantry translate --to nginx`. */

@@ -67,6 +67,55 @@ describe('outside of a cluster', { timeout: 180_000 }, () => {
     expect(stderr).toMatch(/^dispatcher: there is no cluster to read: .*ENOENT/)
   })
 
+  test('where nothing names a cluster it prints the configuration of no Pods', async () => {
+    const { code, stdout, stderr } = await runToEnd(['--target', 'nginx'], room.environment)
+    expect([code, stderr]).toEqual([
+      0,
+      'warning: no cluster: no kubeconfig, not in a Pod; printing the configuration of no Pods\n',
+    ])
+    expect(stdout).toContain('/dispatcher/status')
+    // whoever wants to serve wants to serve something
+    const serving = await runToEnd(['--serve'], { ...room.environment, GANTRY_ADMIN_PORT: 'off' })
+    expect([serving.code, serving.stderr.split('\n')[0]]).toEqual([
+      1,
+      'dispatcher: there is no cluster to read: no cluster: no kubeconfig, not in a Pod',
+    ])
+  })
+
+  test('a folder that is not there is refused; one in which nothing is routed is told', async () => {
+    const none = join(room.folder, 'none')
+    const { code, stdout, stderr } = await runToEnd([none], room.environment)
+    expect([code, stdout, stderr.split('\n')[0]]).toEqual([2, '', `dispatcher: there is no folder ${none}`])
+    room.write({ 'shop.test': {} }, [at('/a')])
+    const said = async (name: string): Promise<string> => {
+      const ended = await runToEnd([room.yaml], { ...room.environment, [name]: 'another' })
+      expect(ended.code).toBe(0)
+      return ended.stderr
+    }
+    expect(await said('HOSTS_ANNOTATION')).toBe(
+      'warning: none of 1 Namespaces has the annotation another: nothing is routed\n',
+    )
+    expect(await said('PATHS_ANNOTATION')).toBe(
+      'warning: none of 1 Pods has the annotation another: nothing is routed\n',
+    )
+    expect(await said('ROUTABLE_LABEL_SELECTOR')).toMatch(/^warning: no Namespace in .* has the label another: nothing/)
+  })
+
+  test.each([
+    ['GANTRY_ADMIN_ADDRESS', '0.0.0.0', 'on 0.0.0.0 everybody could ask'],
+    ['GANTRY_ADMIN_PORT', 'x', '"x" is not a port'],
+    ['GANTRY_ADMIN_PORT', '65536', '"65536" is not a port'],
+    ['GANTRY_LOG_LEVEL', 'loud', '"loud" is not a level'],
+  ])('%s=%s is refused', async (name, value, why) => {
+    const { code, stderr } = await runToEnd([room.yaml], { ...room.environment, [name]: value })
+    expect([code, stderr]).toEqual([1, expect.stringContaining(`invalid configuration: ${name}: ${why}`)])
+  })
+
+  test('--version prints it', async () => {
+    const { code, stdout } = await runToEnd(['--version'], {})
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+\S*\n$/)])
+  })
+
   test('a wrong environment is refused before anything else, with its name', async () => {
     const { code, stderr } = await runToEnd(['--serve', room.yaml], { ...room.environment, PORT: '0' })
     expect(code).toBe(1)
@@ -84,6 +133,7 @@ describe('outside of a cluster', { timeout: 180_000 }, () => {
       'NGINX_STATUS_PATH',
       '(/dispatcher/status)',
       'SSL_CERT_DIR',
+      'GANTRY_ADMIN_PORT',
     ])
       expect(stdout).toContain(word)
   })

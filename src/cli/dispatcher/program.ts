@@ -1,4 +1,5 @@
 /** `dispatcher`: environment variables → routing of Pods, served; outside of a cluster printed. Words → exit code. */
+import { stat } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { gantryAdmin } from '../../admin/gantry.ts'
 import { openAdmin, type AdminServer } from '../../admin/server.ts'
@@ -10,10 +11,11 @@ import { draftHere } from '../../runtime/drafts.ts'
 import { createEvents, type EventLog } from '../../runtime/events.ts'
 import { startLoop } from '../../runtime/loop.ts'
 import { createMetrics, type MetricsRegistry } from '../../runtime/metrics.ts'
-import type { Place, Source } from '../../sources/source.ts'
+import type { Place, Source, Translation } from '../../sources/source.ts'
 import type { Target } from '../../targets/target.ts'
 import { writeError } from '../print.ts'
 import { batched } from './batch.ts'
+import { type OwnSettings, ownVariables, readOwnVariables } from './own-variables.ts'
 
 export interface DispatcherParts {
   readonly version: string
@@ -22,6 +24,12 @@ export interface DispatcherParts {
   /** What is wrong with the environment; none: nothing. */
   check(environment: Environment): readonly Diagnostic[]
   isInCluster(): boolean
+  /** Undefined: one is named; whether it answers is another question. */
+  whyNoCluster(kubeconfig: string | undefined): Promise<string | undefined>
+  /** Did reading fail because this machine names no cluster at all? */
+  isNoCluster(error: unknown): boolean
+  /** A world without Pods. */
+  empty(environment: Environment): unknown
   start(
     kind: TargetKind,
     around: Around,
@@ -67,22 +75,34 @@ export async function runDispatcher(
     process.stdout.write(help(parts))
     return 0
   }
-  const complaints = parts.check(environment)
-  const refusal = complaints.find(({ severity }) => severity === 'error')
-  if (refusal !== undefined) {
-    const all = complaints.filter(({ severity }) => severity === 'error')
-    for (const { message, hint } of all)
+  if (asked.version) {
+    process.stdout.write(`${parts.version}\n`)
+    return 0
+  }
+  const own = readOwnVariables(environment)
+  const complaints = parts.check(environment).filter(({ severity }) => severity === 'error')
+  if (!('level' in own) || complaints.length > 0) {
+    for (const { message, hint } of [...complaints, ...('level' in own ? [] : own)])
       writeError(`invalid configuration: ${message}.${hint === undefined ? '' : `\nhint: ${hint}`}\n`)
     return 1
+  }
+  const why = asked.folder === undefined ? undefined : await whyNoFolder(asked.folder)
+  if (why !== undefined) {
+    writeError(`dispatcher: ${why}\nhint: the folder that holds Namespaces and Pods in YAML\n`)
+    return 2
   }
   const place: Place =
     asked.folder === undefined
       ? { kind: 'cluster', environment, ...(asked.kubeconfig === undefined ? {} : { kubeconfig: asked.kubeconfig }) }
       : { kind: 'folder', path: asked.folder, environment }
   if (asked.serve || (parts.isInCluster() && asked.folder === undefined)) {
-    if (asked.target !== 'model') return serve(asked.target, place, parts, environment)
-    writeError('dispatcher: --target model prints, and does not serve\nhint: --target engine or --target nginx\n')
-    return 2
+    if (asked.target === 'model') {
+      writeError('dispatcher: --target model prints, and does not serve\nhint: --target engine or --target nginx\n')
+      return 2
+    }
+    const lacking = place.kind === 'cluster' ? await parts.whyNoCluster(asked.kubeconfig) : undefined
+    if (lacking !== undefined) return sayNoCluster(lacking)
+    return serve(asked.target, place, parts, { environment, own })
   }
   return print(asked.target === 'engine' ? 'model' : asked.target, place, parts, environment)
 }
@@ -97,41 +117,59 @@ async function print(
   const abort = new AbortController()
   const timer = setTimeout(() => abort.abort(), PATIENCE)
   try {
-    for await (const world of parts.source.read(place, abort.signal)) {
-      const translation = parts.source.translate(world)
-      const { plan, diagnostics } = prepare([translation])
-      const written =
-        what === 'nginx'
-          ? await parts.writeNginx(plan, environment)
-          : { text: printModel(plan.model, { secrets: 'redact' }), diagnostics: [] }
-      for (const one of [...translation.diagnostics, ...diagnostics, ...written.diagnostics])
-        writeError(`${one.severity}: ${one.message}\n`)
-      process.stdout.write(written.text)
-      return 0
-    }
+    for await (const world of parts.source.read(place, abort.signal))
+      return await show(what, parts.source.translate(world), parts, environment)
     writeError(`warning: no cluster has answered within ${PATIENCE / 1000} s: nothing to print\n`)
     return 0
   } catch (error) {
-    writeError(
-      `dispatcher: there is no cluster to read: ${error instanceof Error ? error.message : String(error)}\nhint: --kubeconfig FILE, or a folder with YAML files\n`,
-    )
-    return 1
+    const message = error instanceof Error ? error.message : String(error)
+    if (parts.isNoCluster(error)) {
+      writeError(`warning: ${message}; printing the configuration of no Pods\n`)
+      return await show(what, parts.source.translate(parts.empty(environment)), parts, environment)
+    }
+    return sayNoCluster(message)
   } finally {
     clearTimeout(timer)
     abort.abort()
   }
 }
 
+/** Effect on the two outputs. */
+async function show(
+  what: 'model' | 'nginx',
+  translation: Translation<unknown>,
+  parts: DispatcherParts,
+  environment: Environment,
+): Promise<number> {
+  const { plan, diagnostics } = prepare([translation])
+  const written =
+    what === 'nginx'
+      ? await parts.writeNginx(plan, environment)
+      : { text: printModel(plan.model, { secrets: 'redact' }), diagnostics: [] }
+  for (const one of [...translation.diagnostics, ...diagnostics, ...written.diagnostics])
+    writeError(`${one.severity}: ${one.message}\n`)
+  process.stdout.write(written.text)
+  return 0
+}
+
+function sayNoCluster(why: string): number {
+  writeError(`dispatcher: there is no cluster to read: ${why}\nhint: --kubeconfig FILE, or a folder with YAML files\n`)
+  return 1
+}
+
+async function whyNoFolder(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) return `there is no folder ${path}`
+  return found.isDirectory() ? undefined : `${path} is not a folder`
+}
+
 async function serve(
   kind: TargetKind,
   place: Place,
   parts: DispatcherParts,
-  environment: Environment,
+  { environment, own }: { readonly environment: Environment; readonly own: OwnSettings },
 ): Promise<number> {
-  const events = createEvents({
-    level: environment['GANTRY_LOG_LEVEL'] ?? 'info',
-    format: process.stderr.isTTY ? 'text' : 'json',
-  })
+  const events = createEvents({ level: own.level, format: process.stderr.isTTY ? 'text' : 'json' })
   const metrics = createMetrics()
   const { target, addresses, served } = await parts.start(kind, { environment, events, metrics })
   const loop = startLoop({
@@ -150,7 +188,7 @@ async function serve(
   metrics.gauge('gantry_configuration_stale', '1 while what is served may be older than what is meant', () =>
     loop.state().stale ? 1 : 0,
   )
-  const admin = await openDoor(environment, events, [
+  const admin = await openDoor(own.admin, events, [
     gantryAdmin({
       version: parts.version,
       state: () => loop.state(),
@@ -180,23 +218,18 @@ async function serve(
 
 /** Health, metrics, status and explain, on loopback. That it cannot be opened is no reason not to route. */
 async function openDoor(
-  environment: Environment,
+  admin: OwnSettings['admin'],
   events: EventLog,
   handlers: Parameters<typeof openAdmin>[0]['handlers'],
 ): Promise<AdminServer | undefined> {
-  const given = environment['GANTRY_ADMIN_PORT'] ?? ''
-  if (given === 'off') return undefined
-  const port = given === '' ? 9876 : Number(given)
+  if (admin === undefined) return undefined
   try {
-    const token = environment['GANTRY_ADMIN_TOKEN']
-    const address =
-      token === undefined || token === '' ? '127.0.0.1' : (environment['GANTRY_ADMIN_ADDRESS'] ?? '127.0.0.1')
-    return await openAdmin({ address, port, handlers, ...(token === undefined || token === '' ? {} : { token }) })
+    return await openAdmin({ ...admin, handlers })
   } catch (error) {
     events.emit(
       'warn',
       'dispatcher/admin-port',
-      `the admin API cannot listen on port ${given || '9876'}: ${error instanceof Error ? error.message : String(error)}`,
+      `the admin API cannot listen on port ${admin.port}: ${error instanceof Error ? error.message : String(error)}`,
     )
     return undefined
   }
@@ -210,6 +243,7 @@ function signalled(): Promise<'signal'> {
 
 interface Asked {
   readonly help: boolean
+  readonly version: boolean
   readonly serve: boolean
   readonly target: TargetKind | 'model'
   readonly kubeconfig: string | undefined
@@ -224,22 +258,24 @@ function ask(words: readonly string[]): Asked | string {
       allowPositionals: true,
       options: {
         help: { type: 'boolean', short: 'h', default: false },
+        version: { type: 'boolean', short: 'V', default: false },
         serve: { type: 'boolean', default: false },
         target: { type: 'string', default: 'engine' },
         kubeconfig: { type: 'string' },
       },
     })
-    const { target, help: wanted, serve: staying, kubeconfig } = values
+    const { target, help: wanted, version, serve: staying, kubeconfig } = values
     if (target !== 'engine' && target !== 'nginx' && target !== 'model')
       return `there is no target ${target}: engine, nginx or model`
     if (positionals.length > 1) return 'one folder at a time'
-    return { help: wanted, serve: staying, target, kubeconfig, folder: positionals[0] }
+    return { help: wanted, version, serve: staying, target, kubeconfig, folder: positionals[0] }
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }
 }
 
-function help({ variables, version }: DispatcherParts): string {
+function help({ variables: ofRouting, version }: DispatcherParts): string {
+  const variables = [...ofRouting, ...ownVariables]
   const width = Math.max(...variables.map(({ name }) => name.length))
   const lines = variables.map(
     ({ name, standard, summary }) => `  ${name.padEnd(width)}  ${summary}${standard === '' ? '' : ` (${standard})`}`,
@@ -253,6 +289,7 @@ function help({ variables, version }: DispatcherParts): string {
     '                Outside of a cluster the configuration is printed: model, or nginx.',
     '  --serve       serve outside of a cluster too',
     '  --kubeconfig  another cluster than the usual one',
+    '  --version     print the version, and end',
     '  FOLDER        Namespaces, Pods and Secrets in YAML files instead of a cluster',
     '',
     'Environment (an empty variable is one that is not set):',

@@ -21,6 +21,13 @@ export class KubernetesError extends Error {
   }
 }
 
+/** This machine names no cluster: neither a kubeconfig nor a service account of a Pod. */
+export class NoClusterError extends KubernetesError {
+  constructor() {
+    super(0, 'no cluster: no kubeconfig, not in a Pod')
+  }
+}
+
 export interface KubernetesRequest {
   /** Default GET. */
   readonly method?: string
@@ -58,6 +65,9 @@ const ANSWER = 10_000
 /** A watch that says nothing for so long is broken: the server sends a bookmark about every minute. */
 const SILENCE = 120_000
 
+/** Where the official client looks when it has found nothing. */
+const MADE_UP = 'http://localhost:8080'
+
 /** Does this process run in a Pod with a service account? */
 export function isInCluster(tokenFile = TOKEN): boolean {
   return existsSync(tokenFile)
@@ -65,7 +75,7 @@ export function isInCluster(tokenFile = TOKEN): boolean {
 
 /**
  * `kubeconfig`: a path; absent: the cluster that the process runs in, else the usual files (`KUBECONFIG`,
- * `~/.kube/config`). Rejects where there is no server to talk to.
+ * `~/.kube/config`). Rejects where there is no server to talk to, with a NoClusterError where none is named.
  */
 export async function connectKubernetes(kubeconfig?: string): Promise<KubernetesClient> {
   // loaded here: it is more than all the rest of the program, and most commands never ask a cluster
@@ -75,6 +85,9 @@ export async function connectKubernetes(kubeconfig?: string): Promise<Kubernetes
   else if (isInCluster()) config.loadFromCluster()
   else config.loadFromDefault()
   const cluster = config.getCurrentCluster()
+  // the official client makes one up that it then refuses to speak to
+  if (kubeconfig === undefined && config.currentContext === 'loaded-context' && cluster?.server === MADE_UP)
+    throw new NoClusterError()
   if (cluster === null) throw new KubernetesError(0, 'the kubeconfig names no current cluster')
   const base = new URL(cluster.server)
   const wire = base.protocol === 'http:' ? http : https

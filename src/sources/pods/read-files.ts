@@ -58,7 +58,27 @@ async function readFolder(root: string, configured: Configured): Promise<World> 
     }
   }
   const world = readTexts(texts, configured)
-  return { ...world, diagnostics: [...diagnostics, ...world.diagnostics] }
+  return { ...world, diagnostics: [...diagnostics, ...world.diagnostics, ...whyNothing(root, world)] }
+}
+
+/** Whoever routes nothing from a folder has most often named another label or annotation than it holds. */
+function whyNothing(root: string, { configured, namespaces, pods }: World): readonly Diagnostic[] {
+  if (configured.kind === 'refused') return []
+  const { selector, hostsAnnotation, pathsAnnotation } = configured.configuration
+  const say = (message: string, variable: string): Diagnostic => ({
+    code: 'pods/nothing-routed',
+    severity: 'warning',
+    message: `${message}: nothing is routed`,
+    hint: `another one? it is what ${variable} says`,
+    origin: { source: sourceName, object: root },
+  })
+  if (namespaces.length === 0)
+    return [say(`no Namespace in ${root} has the label ${selector.text}`, 'ROUTABLE_LABEL_SELECTOR')]
+  if (namespaces.every(({ hosts }) => hosts === undefined))
+    return [say(`none of ${namespaces.length} Namespaces has the annotation ${hostsAnnotation}`, 'HOSTS_ANNOTATION')]
+  if (pods.length > 0 && pods.every(({ paths }) => paths === undefined))
+    return [say(`none of ${pods.length} Pods has the annotation ${pathsAnnotation}`, 'PATHS_ANNOTATION')]
+  return []
 }
 
 /** Pure. Files in order; of an object that is there twice the last one stands. */

@@ -98,6 +98,16 @@ test('a text that nginx refuses leaves the last good one', async () => {
   await until(async () => (await get('/'))[1] === 'two')
 })
 
+test('a program that cannot be started is the fault of who named it', async () => {
+  rmSync(join(room, 'program'))
+  const diagnostic = {
+    code: 'nginx/not-started',
+    message: expect.stringMatching(/program cannot be started: .*ENOENT; nothing is served yet$/) as string,
+    hint: expect.stringContaining('GANTRY_NGINX') as string,
+  }
+  expect(await apply(model('one'))).toMatchObject({ kind: 'refused', diagnostics: [diagnostic] })
+})
+
 test('the engine behind is there for as long as nginx sends something on', async () => {
   const sockets = (): readonly string[] => readdirSync(join(room, 'run')).filter((name) => name.startsWith('engine'))
   for (const left of ['two', 'closed'] as const) {

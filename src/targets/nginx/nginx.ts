@@ -10,7 +10,7 @@ import type { Applied, Target } from '../target.ts'
 import { withSocketsOf } from './behind.ts'
 import { compileNginx, type NginxArtifact, type NginxSettings, type ServedRoute } from './compile.ts'
 import { removeStale, writeCertificates, writeWhole } from './files.ts'
-import { NginxProcess } from './process.ts'
+import { NginxProcess, ProgramError } from './process.ts'
 
 export interface NginxOptions {
   readonly policies: readonly AnyPolicy[]
@@ -98,6 +98,7 @@ export function createNginx(options: NginxOptions): Nginx {
           'nginx/refused',
           `nginx refuses the configuration: ${complaint}`,
           'this is a mistake of ours: please report it with the plan',
+          running,
         )
       refusedCertificates.add(culprit)
       const less = compileNginx(artifact.plan, { ...settings, refusedCertificates })
@@ -111,6 +112,7 @@ export function createNginx(options: NginxOptions): Nginx {
         'nginx/not-taken',
         'nginx did not take the configuration in time',
         'its log says why: often another process has one of the ports',
+        running,
       )
     }
     reloads(['applied'])
@@ -143,11 +145,15 @@ export function createNginx(options: NginxOptions): Nginx {
       } catch (error) {
         // no space, no right to write: what is there serves on
         const why = error instanceof Error ? error.message : String(error)
-        result = refused(
-          'nginx/not-written',
-          `the configuration could not be written: ${why}`,
-          `space and rights in ${folder} and ${certificateFolder}`,
-        )
+        result =
+          error instanceof ProgramError
+            ? refused('nginx/not-started', why, 'install nginx, or say where it is: GANTRY_NGINX', running)
+            : refused(
+                'nginx/not-written',
+                `the configuration could not be written: ${why}`,
+                `space and rights in ${folder} and ${certificateFolder}`,
+                running,
+              )
       }
       if (result.kind === 'applied') behindRunning = { artifact: artifact.engine }
       else {
@@ -190,14 +196,14 @@ export function writeNginx(
   return { text: artifact.text, diagnostics: [...diagnostics, ...notes] }
 }
 
-function refused(code: string, message: string, hint: string): Applied {
+function refused(code: string, message: string, hint: string, running: object | undefined): Applied {
   return {
     kind: 'refused',
     diagnostics: [
       {
         code,
         severity: 'error',
-        message: `${message}; the last good one serves on`,
+        message: `${message}; ${running === undefined ? 'nothing is served yet' : 'the last good one serves on'}`,
         hint,
         origin: { source: 'nginx' },
       },

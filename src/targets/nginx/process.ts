@@ -18,6 +18,9 @@ export interface NginxProcessOptions {
 /** How long nginx may take until it serves what it was given, milliseconds. */
 const PATIENCE = 10_000
 
+/** The program is not there, or may not be started. */
+export class ProgramError extends Error {}
+
 export class NginxProcess {
   readonly #options: NginxProcessOptions
   #child: ChildProcess | undefined
@@ -33,13 +36,15 @@ export class NginxProcess {
     return this.#child?.pid
   }
 
-  /** Undefined: good. Else what nginx says about the file. */
+  /** Undefined: good. Else what nginx says about the file. Rejects with a ProgramError where it cannot be started. */
   async test(file: string): Promise<string | undefined> {
     const { program, folder } = this.#options
-    return await new Promise((resolve) => {
+    return await new Promise((resolve, reject) => {
       const arguments_ = ['-t', '-q', '-e', 'stderr', '-p', folder, '-c', file]
       execFile(program, arguments_, { timeout: 30_000 }, (error, _, complaint) => {
         if (error === null) resolve(undefined)
+        else if (typeof error.code === 'string' && error.syscall?.startsWith('spawn') === true)
+          reject(new ProgramError(`${program} cannot be started: ${error.message}`))
         else resolve(complaint.trim() === '' ? error.message : complaint.trim())
       })
     })
