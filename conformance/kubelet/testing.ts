@@ -45,7 +45,8 @@ export async function startTestLab(images: (folder: string) => object): Promise<
       const child = execFile(file ?? '', rest, { env, maxBuffer: 1 << 26 }, (error, stdout, stderr) =>
         error === null ? done(stdout) : fail(new Error(`${args.join(' ')}: ${stderr}`)),
       )
-      child.stdin?.end(input)
+      // who ends without reading says why by how it ends
+      child.stdin?.on('error', () => undefined).end(input)
     })
   const kubectl: TestLab['kubectl'] = (args, input) => run([builtCluster()?.kubectl ?? '', ...args], input)
   const made: TestLab = {
