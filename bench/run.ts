@@ -186,12 +186,17 @@ async function writeProfiles(bench: Bench, asked: readonly LoadRow[], folder: st
         await one.stop()
       }
     }
-    for (const file of readdirSync(into).filter((name) => name.endsWith('.cpuprofile'))) {
+    for (const file of readdirSync(into).filter(isMainThread)) {
       const most = summarise(join(into, file), seconds).slice(0, 8)
       say(`${row.name}, ${join(into, file)}:`)
       for (const { where, share } of most) say(`  ${(share * 100).toFixed(1).padStart(5)} % ${where}`)
     }
   }
+}
+
+/** Node writes one a thread: CPU.DATE.TIME.PROCESS.THREAD.NUMBER.cpuprofile. The one that reads serves nobody. */
+function isMainThread(file: string): boolean {
+  return /^CPU\.\d+\.\d+\.\d+\.0\.\d+\.cpuprofile$/.test(file)
 }
 
 function loadOf(bench: Bench, row: LoadRow, peer: Started): Load | undefined {

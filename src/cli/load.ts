@@ -1,9 +1,9 @@
 /** A folder → its sources, read once → translations and a plan. For the commands that do not stay. */
-import { stat } from 'node:fs/promises'
 import { foldRepeated, type Diagnostic } from '../model/diagnostic.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import { prepare } from '../pipeline/run.ts'
 import type { Translation } from '../sources/source.ts'
+import { whyNoFolder } from './folder.ts'
 import type { Parts, SourcePart } from './parts.ts'
 
 /** What the user typed cannot be done: printed in one line, exit code 2. */
@@ -23,11 +23,14 @@ export async function recogniseFolder(
   from: string | undefined,
 ): Promise<readonly SourcePart[]> {
   const names = parts.sources.map((part) => part.source.name)
-  const found = await stat(folder).catch(() => undefined)
-  if (found === undefined)
-    throw new UsageError(`there is no folder ${folder}`, 'gantry init FOLDER writes a first one that runs')
-  if (!found.isDirectory())
-    throw new UsageError(`${folder} is not a folder`, 'give the folder that holds the configuration')
+  const why = await whyNoFolder(folder)
+  if (why !== undefined)
+    throw new UsageError(
+      why.message,
+      why.is === 'missing'
+        ? 'gantry init FOLDER writes a first one that runs'
+        : 'give the folder that holds the configuration',
+    )
   if (from !== undefined) {
     const named = parts.sources.find((part) => part.source.name === from)
     if (named === undefined) throw new UsageError(`there is no source ${from}`, `one of ${names.join(', ')}`)

@@ -1,6 +1,7 @@
 /** A control plane's messages → a target that serves them. The data plane's side: it connects, applies, says so, and comes back. */
 import { WebSocket } from 'ws'
 import { applyDelta } from '../model/encode.ts'
+import { createDeferred } from '../lib/deferred.ts'
 import type { Model } from '../model/model.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { Events } from '../policies/services.ts'
@@ -41,15 +42,12 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
   let retry: NodeJS.Timeout | undefined
   let silence: NodeJS.Timeout | undefined
   let work: Promise<void> = Promise.resolve()
-  let resolveFirst: () => void
-  const first = new Promise<void>((resolve) => {
-    resolveFirst = resolve
-  })
+  const first = createDeferred()
 
   connect()
   return {
     plan: () => serving,
-    first,
+    first: first.promise,
     stop: () => {
       stopped = true
       clearTimeout(retry)
@@ -114,7 +112,7 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
       if (applied.kind === 'refused')
         return say(current, { kind: 'refused', plan: plan.id, diagnostics: applied.diagnostics })
       serving = plan
-      resolveFirst()
+      first.resolve()
       say(current, { kind: 'applied', plan: plan.id })
     } catch (error) {
       const message = `plan ${plan.id} cannot be served: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`

@@ -1,6 +1,7 @@
 /** Drafts that are made in a thread of their own: the one that serves gets finished plans, a few items in each turn. Effect. */
 import { deserialize } from 'node:v8'
 import { Worker } from 'node:worker_threads'
+import { createDeferred } from '../lib/deferred.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import { PlanReader } from '../pipeline/wire.ts'
 import type { Events } from '../policies/services.ts'
@@ -28,11 +29,12 @@ export function draftBeside({ program, data, environment, events }: BesideOption
   let thread: Thread | undefined
   let stopping = false
   let pause = FIRST_PAUSE
-  let next = nextThread()
+  /** Settles when another thread begins. */
+  let next = createDeferred()
 
   const begin = (): void => {
-    next.begun()
-    next = nextThread()
+    next.resolve()
+    next = createDeferred()
     thread = new Thread(new Worker(program, { workerData: data, env: { ...environment } }), {
       take: async (draft) => {
         pause = FIRST_PAUSE
@@ -57,8 +59,8 @@ export function draftBeside({ program, data, environment, events }: BesideOption
     },
     again: () => thread?.say({ kind: 'again' }),
     settled: async () => {
-      if (thread === undefined) await next.wait
-      const following = next.wait
+      if (thread === undefined) await next.promise
+      const following = next.promise
       if ((await thread?.settled()) === 'settled' || stopping) return
       // what it left undone is for the next one; where that ends, too, it cannot be done
       await following
@@ -66,18 +68,10 @@ export function draftBeside({ program, data, environment, events }: BesideOption
     },
     stop: async () => {
       stopping = true
-      next.begun()
+      next.resolve()
       await thread?.stop()
     },
   }
-}
-
-function nextThread(): { readonly wait: Promise<void>; begun(): void } {
-  let begun = (): void => undefined
-  const wait = new Promise<void>((resolve) => {
-    begun = resolve
-  })
-  return { wait, begun }
 }
 
 interface Around {

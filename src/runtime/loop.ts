@@ -2,6 +2,7 @@
  * The loop: drafts → grant wishes → compile → apply. The last good plan serves until a better one has been applied whole.
  * Where drafts come from, and one at a time: `drafts.ts`.
  */
+import { createDeferred } from '../lib/deferred.ts'
 import type { Diagnostic } from '../model/diagnostic.ts'
 import { foldRepeated, hasErrors } from '../model/diagnostic.ts'
 import type { Plan } from '../pipeline/plan.ts'
@@ -50,15 +51,12 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
   let state: LoopState = { plan: undefined, appliedAt: undefined, diagnostics: [], stale: false, runs: 0 }
   let retry: NodeJS.Timeout | undefined
   let retryPause = options.retryMs ?? 0
-  let resolveFirst: (state: LoopState) => void
-  const first = new Promise<LoopState>((resolve) => {
-    resolveFirst = resolve
-  })
+  const first = createDeferred<LoopState>()
   drafts.start(take)
 
   return {
     state: () => state,
-    first,
+    first: first.promise,
     settled: () => drafts.settled(),
     onChange: (listener) => void listeners.push(listener),
     stop: async () => {
@@ -119,7 +117,7 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
         plan: state.plan?.id,
       })
     }
-    resolveFirst(state)
+    first.resolve(state)
     for (const listener of listeners) tell(listener)
   }
 

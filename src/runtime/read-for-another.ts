@@ -1,6 +1,7 @@
 /** The thread that reads: drafts → messages to the thread that serves. Effect. */
 import { serialize } from 'node:v8'
 import type { MessagePort } from 'node:worker_threads'
+import { createDeferred } from '../lib/deferred.ts'
 import { prepare } from '../pipeline/run.ts'
 import { PlanWriter } from '../pipeline/wire.ts'
 import type { Source, Wishes } from '../sources/source.ts'
@@ -19,20 +20,14 @@ export async function readForAnother({ port, orders, sources }: Reading): Promis
   const { folder: path, environment, watch } = orders
   const say = (message: FromReader): void => port.postMessage(message)
   const writer = new PlanWriter()
-  let answered: (answer: ToReader) => void = () => undefined
-  const answer = (): Promise<ToReader> =>
-    new Promise((resolve) => {
-      answered = resolve
-    })
-  let stop: () => void = () => undefined
-  const stopped = new Promise<void>((resolve) => {
-    stop = resolve
-  })
+  let awaited = createDeferred<ToReader>()
+  const answer = (): Promise<ToReader> => {
+    awaited = createDeferred()
+    return awaited.promise
+  }
+  const stopped = createDeferred()
   // before it has read anything, nothing waits and nothing is under way, but nothing is settled either
-  let hadFirst: () => void = () => undefined
-  const firstTaken = new Promise<void>((resolve) => {
-    hadFirst = resolve
-  })
+  const firstTaken = createDeferred()
   const drafts = draftHere({
     feeds: sources.map((source) => ({
       source: watch ? source : readingOnce(source),
@@ -45,16 +40,16 @@ export async function readForAnother({ port, orders, sources }: Reading): Promis
     switch (message.kind) {
       case 'next':
       case 'taken':
-        answered(message)
+        awaited.resolve(message)
         return
       case 'again':
         drafts.again()
         return
       case 'settle':
-        void firstTaken.then(() => drafts.settled()).then(() => say({ kind: 'settled', turn: message.turn }))
+        void firstTaken.promise.then(() => drafts.settled()).then(() => say({ kind: 'settled', turn: message.turn }))
         return
       case 'stop':
-        stop()
+        stopped.resolve()
         return
     }
   })
@@ -69,12 +64,12 @@ export async function readForAnother({ port, orders, sources }: Reading): Promis
     const taken = answer()
     say(sent(draft))
     const { outcome } = (await taken) as Extract<ToReader, { readonly kind: 'taken' }>
-    hadFirst()
+    firstTaken.resolve()
     // what was refused may be asked for again
-    if (!watch && outcome === 'applied') stop()
+    if (!watch && outcome === 'applied') stopped.resolve()
     return outcome
   })
-  await stopped
+  await stopped.promise
   say({ kind: 'stopped' })
   await drafts.stop()
   port.close()

@@ -16,6 +16,9 @@ export interface Setting {
   readonly secret?: boolean
 }
 
+/** From the most talkative. */
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const
+
 const port = z.coerce.number().int().min(0).max(65535)
 const milliseconds = z.coerce.number().int().min(0)
 const truth = z.union([
@@ -93,7 +96,7 @@ export const settingsTable: readonly Setting[] = [
   },
   {
     key: 'log.level',
-    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']),
+    schema: z.enum(logLevels),
     argument: 'LEVEL',
     summary: 'events at least this grave',
     default: 'info',

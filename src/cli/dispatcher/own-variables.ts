@@ -1,6 +1,7 @@
 /** The variables that are not about routing: admin API and log. Environment → settings, or what is wrong with it. Pure. */
 import { isLoopback } from '../../admin/server.ts'
 import type { Diagnostic } from '../../model/diagnostic.ts'
+import { logLevels } from '../../runtime/settings.ts'
 
 export const ownVariables = [
   { name: 'GANTRY_ADMIN_PORT', standard: '9876', summary: 'of the admin API; off: none' },
@@ -17,8 +18,6 @@ export interface OwnSettings {
   readonly admin: { readonly address: string; readonly port: number; readonly token?: string } | undefined
 }
 
-const levels = ['debug', 'info', 'warn', 'error', 'silent']
-
 /** An empty variable is one that is not set. */
 export function readOwnVariables(
   environment: Readonly<Record<string, string | undefined>>,
@@ -30,7 +29,8 @@ export function readOwnVariables(
     wrong.push({ code: 'dispatcher/environment', severity: 'error', message: `${name}: ${message}`, hint })
   }
   const level = get('GANTRY_LOG_LEVEL')
-  if (!levels.includes(level)) refuse('GANTRY_LOG_LEVEL', `"${level}" is not a level`, `one of ${levels.join(', ')}`)
+  if (!logLevels.some((one) => one === level))
+    refuse('GANTRY_LOG_LEVEL', `"${level}" is not a level`, `one of ${logLevels.join(', ')}`)
   const port = get('GANTRY_ADMIN_PORT')
   if (port !== 'off' && !(/^[0-9]{1,5}$/.test(port) && Number(port) <= 65_535))
     refuse('GANTRY_ADMIN_PORT', `"${port}" is not a port`, 'a number up to 65535, or off')

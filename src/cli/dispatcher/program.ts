@@ -1,5 +1,4 @@
 /** `dispatcher`: environment variables → routing of Pods, served; outside of a cluster printed. Words → exit code. */
-import { stat } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { gantryAdmin } from '../../admin/gantry.ts'
 import { openAdmin, type AdminServer } from '../../admin/server.ts'
@@ -13,6 +12,7 @@ import { startLoop } from '../../runtime/loop.ts'
 import { createMetrics, type MetricsRegistry } from '../../runtime/metrics.ts'
 import type { Place, Source, Translation } from '../../sources/source.ts'
 import type { Target } from '../../targets/target.ts'
+import { whyNoFolder } from '../folder.ts'
 import { writeError } from '../print.ts'
 import { batched } from './batch.ts'
 import { type OwnSettings, ownVariables, readOwnVariables } from './own-variables.ts'
@@ -88,7 +88,7 @@ export async function runDispatcher(
   }
   const why = asked.folder === undefined ? undefined : await whyNoFolder(asked.folder)
   if (why !== undefined) {
-    writeError(`dispatcher: ${why}\nhint: the folder that holds Namespaces and Pods in YAML\n`)
+    writeError(`dispatcher: ${why.message}\nhint: the folder that holds Namespaces and Pods in YAML\n`)
     return 2
   }
   const place: Place =
@@ -155,12 +155,6 @@ async function show(
 function sayNoCluster(why: string): number {
   writeError(`dispatcher: there is no cluster to read: ${why}\nhint: --kubeconfig FILE, or a folder with YAML files\n`)
   return 1
-}
-
-async function whyNoFolder(path: string): Promise<string | undefined> {
-  const found = await stat(path).catch(() => undefined)
-  if (found === undefined) return `there is no folder ${path}`
-  return found.isDirectory() ? undefined : `${path} is not a folder`
 }
 
 async function serve(
