@@ -1,10 +1,11 @@
 /** `npm run bench`: Gantry beside its peers, each pinned to one core, in alternation → tables with ratios, JSON and a picture. */
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { compare, join as joinSamples, type RoundSample, type Samples } from './compare.ts'
 import { ordinary, prepareMaterials } from './materials.ts'
-import { generate, measure, median, type Load, type Sample } from './measure.ts'
+import { generate, measure, type Load } from './measure.ts'
 import { startBackend, startEcho } from './peers/backend.ts'
 import { envoy } from './peers/envoy.ts'
 import { expressGateway } from './peers/express-gateway.ts'
@@ -21,7 +22,7 @@ import { latency } from './studies/latency.ts'
 import { routes } from './studies/routes.ts'
 import { workers } from './studies/workers.ts'
 import type { Bench, Section, Study } from './study.ts'
-import { drawPicture, drawSection, drawTable, drawThroughput, type Row } from './table.ts'
+import { drawPicture, drawQuiet, drawSection, drawTable, drawThroughput, type Row } from './table.ts'
 
 const studies: readonly Study[] = [latency, routes, idle, workers]
 const rowNames = [...loadRows, ...studies].map(({ name }) => name)
@@ -34,8 +35,10 @@ const command = new Command('bench')
   .option('--rows <NAMES>', 'comma separated; see below', rowNames.join(','))
   .option('--peers <NAMES>', 'comma separated', peerNames.join(','))
   .option('--warm <N>', 'seconds of load before the first measurement of each', '4')
-  .option('--rounds <N>', 'alternations', '3')
-  .option('--seconds <N>', 'length of one measurement', '6')
+  .option('--rounds <N>', 'alternations', '12')
+  .option('--seconds <N>', 'length of one measurement', '1')
+  .option('--others <N>', 'peers other than nginx and Gantry take part in every Nth round', '4')
+  .option('--with <FILE>', 'what an earlier run wrote: its samples and sections count, too')
   .option('--json <FILE>', 'write every sample')
   .option('--svg <FILE>', 'write the table as a picture')
   .option('--profile <FOLDER>', "write Gantry's CPU profiles there, one for each row")
@@ -57,6 +60,8 @@ const options = command.opts<{
   rounds: string
   warm: string
   seconds: string
+  others: string
+  with?: string
   json?: string
   svg?: string
   profile?: string
@@ -66,6 +71,15 @@ const rowsAsked = chosen('row', options.rows, rowNames)
 const peersAsked = chosen('peer', options.peers, peerNames)
 const { program } = options
 const [seconds, rounds, warm] = [Number(options.seconds), Number(options.rounds), Number(options.warm)]
+const every = Number(options.others)
+const earlier = options.with === undefined ? undefined : readResults(options.with)
+
+/** What `--json` writes, as far as a later run reads it. */
+interface Results {
+  readonly samples: Samples
+  readonly sections: readonly Section[]
+  readonly runs: readonly unknown[]
+}
 
 await onStage('bench', program, main)
 
@@ -104,10 +118,12 @@ async function main({ folder: work, running }: Stage): Promise<void> {
   const before = loadavg()
 
   const asked = loadRows.filter(({ name }) => rowsAsked.includes(name))
-  const measured = asked.length === 0 ? { rows: [], samples: {} } : await measureRows(bench, asked, running)
-  if (measured.rows.length > 0) {
-    const names = peers.map(({ name }) => name)
-    process.stdout.write(`${drawTable(measured.rows, names)}\n${drawThroughput(measured.rows, names)}\n`)
+  const measured = asked.length === 0 ? {} : await measureRows(bench, asked, running)
+  const samples = earlier === undefined ? measured : joinSamples(earlier.samples, measured)
+  const rows = rowsOf(samples)
+  if (asked.length > 0) {
+    const names = peerNames.filter((name) => rows.some(({ cells }) => cells.some(({ peer }) => peer === name)))
+    process.stdout.write(`${drawTable(rows, names)}\n${drawQuiet(rows, names)}\n${drawThroughput(rows, names)}\n`)
   }
   const sections: Section[] = []
   for (const study of studies.filter(({ name }) => rowsAsked.includes(name))) {
@@ -115,21 +131,20 @@ async function main({ folder: work, running }: Stage): Promise<void> {
     sections.push(section)
     process.stdout.write(`${drawSection(section)}\n`)
   }
+  const kept = (earlier?.sections ?? []).filter(({ name }) => !sections.some((section) => section.name === name))
   if (options.profile !== undefined) await writeProfiles(bench, asked, options.profile)
 
-  if (options.svg !== undefined) writeFileSync(options.svg, drawPicture(measured.rows))
+  if (options.svg !== undefined) writeFileSync(options.svg, drawPicture(rows))
   if (options.json !== undefined) {
-    const here = { ...machine(), load: { before, after: loadavg() } }
-    writeFileSync(options.json, `${JSON.stringify({ machine: here, absent, ...measured, sections }, undefined, 1)}\n`)
+    const run = { ...machine(), rows: options.rows, load: { before, after: loadavg() } }
+    const runs = [...(earlier?.runs ?? []), run]
+    const written = { runs, absent, rows, samples, sections: [...sections, ...kept] }
+    writeFileSync(options.json, `${JSON.stringify(written, undefined, 1)}\n`)
   }
   for (const { peer, why } of absent) say(`LEFT OUT: ${peer}: ${why}`)
 }
 
-async function measureRows(
-  bench: Bench,
-  asked: readonly LoadRow[],
-  running: Stage['running'],
-): Promise<{ readonly rows: readonly Row[]; readonly samples: Readonly<Record<string, readonly Sample[]>> }> {
+async function measureRows(bench: Bench, asked: readonly LoadRow[], running: Stage['running']): Promise<Samples> {
   const started: { readonly name: string; readonly peer: Started }[] = []
   for (const peer of bench.peers) {
     say(`starting ${peer.name} …`)
@@ -137,39 +152,42 @@ async function measureRows(
     running.push(one)
     started.push({ name: peer.name, peer: one })
   }
-  const samples: Record<string, Sample[]> = {}
-  for (let round = 0; round < rounds; round++) {
+  const samples: Record<string, RoundSample[]> = {}
+  for (let round = 1; round <= rounds; round++) {
+    const taking = started.filter(({ name }) => (round - 1) % every === 0 || /^(nginx|gantry\d*)$/.test(name))
     for (const row of asked) {
-      for (const { name, peer } of started) {
-        const load = loadOf(bench, row, peer)
+      for (const { name, peer } of taking) {
+        const load = loadOf(bench, row, peer) ?? (name === 'nginx' ? loadBeside(bench, row, peer) : undefined)
         if (load === undefined) continue
-        await generate(load, round === 0 ? warm : 1)
+        if (round === 1) await generate(load, warm)
         const sample = await measure(peer.pids, load, seconds)
         const id = `${row.name}/${name}`
-        ;(samples[id] ??= []).push(sample)
+        ;(samples[id] ??= []).push({ ...sample, round })
         const bad = sample.bad > 0 ? `, ${sample.bad} BAD` : ''
         say(
-          `round ${round + 1} ${id}: ${sample.cpuUs.toFixed(1)} µs, ${sample.rps.toFixed(0)}/s, p99 ${sample.p99Ms.toFixed(2)} ms${bad}`,
+          `round ${round} ${id}: ${sample.cpuUs.toFixed(1)} µs, ${sample.rps.toFixed(0)}/s, p99 ${sample.p99Ms.toFixed(2)} ms${bad}`,
         )
       }
     }
   }
-  const rows = asked.map(({ name, summary, aim }) => ({
-    name,
-    summary,
-    aim,
-    cells: started.flatMap(({ name: peer }) => {
-      const all = samples[`${name}/${peer}`]
-      return all === undefined ? [] : [{ peer, ...medians(all) }]
-    }),
-  }))
   const bad = Object.entries(samples).filter(([, all]) => all.some((sample) => sample.bad > 0))
   if (bad.length > 0) {
     say(`not measurements, because of bad answers: ${bad.map(([id]) => id).join(', ')}`)
     process.exitCode = 1
   }
   while (started.length > 0) await started.pop()?.peer.stop()
-  return { rows, samples }
+  return samples
+}
+
+function rowsOf(samples: Samples): readonly Row[] {
+  return loadRows.flatMap(({ name, summary, aim }) => {
+    const base = samples[`${name}/nginx`] ?? []
+    const cells = peerNames.flatMap((peer) => {
+      const own = samples[`${name}/${peer}`]
+      return own === undefined ? [] : [compare(peer, own, base)]
+    })
+    return cells.length === 0 ? [] : [{ name, summary, aim, cells }]
+  })
 }
 
 /** Each row alone, in a process of its own: what is in the profile is that row. */
@@ -212,17 +230,21 @@ function loadOf(bench: Bench, row: LoadRow, peer: Started): Load | undefined {
   }
 }
 
-function medians(samples: readonly Sample[]): Sample {
-  const keys = Object.keys(samples[0] ?? {}) as (keyof Sample)[]
-  return Object.fromEntries(
-    keys.map((field) => [field, median(samples.map((sample) => sample[field]))]),
-  ) as unknown as Sample
+/** For nginx, of a row that it cannot do. */
+function loadBeside(bench: Bench, { beside }: LoadRow, peer: Started): Load | undefined {
+  const row = loadRows.find(({ name }) => name === beside)
+  return row === undefined ? undefined : loadOf(bench, row, peer)
 }
 
 function script(bench: Bench, name: string, text: string): string {
   const file = join(bench.place('scripts').folder, `${name}.lua`)
   writeFileSync(file, text)
   return file
+}
+
+function readResults(file: string): Results {
+  // what is not a number is written as null
+  return JSON.parse(readFileSync(file, 'utf8'), (_, value: unknown) => value ?? Number.NaN) as Results
 }
 
 function chosen(what: string, list: string, known: readonly string[]): readonly string[] {

@@ -1,5 +1,5 @@
 /** Rows of samples and sections → Markdown for the terminal and the README, and a picture. Pure. */
-import type { Sample } from './measure.ts'
+import type { Compared } from './compare.ts'
 import type { Cell, Section } from './study.ts'
 
 export interface Row {
@@ -7,19 +7,42 @@ export interface Row {
   readonly summary: string
   /** At most so many times nginx. */
   readonly aim: number
-  readonly cells: readonly (Sample & { readonly peer: string })[]
+  readonly cells: readonly Compared[]
 }
 
-/** CPU per request with its ratio to nginx (or, where nginx has no such row, to nginx's plain row). */
+/** CPU per request, and how many times nginx's in the same round that is, with the quartiles of the rounds. */
 export function drawTable(rows: readonly Row[], peers: readonly string[]): string {
-  const head = ['row', 'aim', ...peers.map((peer) => `${peer} µs${peer === 'nginx' ? '' : ' (× nginx)'}`)]
+  const head = ['row', 'aim', ...peers.map((peer) => `${peer} µs${peer === 'nginx' ? '' : ' (× nginx, quartiles)'}`)]
+  return drawRows(rows, peers, head, (cell) => {
+    if (cell.peer === 'nginx' || Number.isNaN(cell.ratio)) return short(cell.cpuUs)
+    return `${short(cell.cpuUs)} (**${cell.ratio.toFixed(2)}**, ${cell.lower.toFixed(2)}–${cell.upper.toFixed(2)})`
+  })
+}
+
+/** The same of each peer's quietest rounds, which need not be the same rounds. */
+export function drawQuiet(rows: readonly Row[], peers: readonly string[]): string {
+  const head = [
+    'row, quietest tenth',
+    'aim',
+    ...peers.map((peer) => `${peer} µs${peer === 'nginx' ? '' : ' (× nginx)'}`),
+  ]
+  return drawRows(rows, peers, head, (cell, row) => {
+    const base = row.cells.find(({ peer }) => peer === 'nginx')
+    if (cell === base || base === undefined) return short(cell.quietUs)
+    return `${short(cell.quietUs)} (${(cell.quietUs / base.quietUs).toFixed(2)})`
+  })
+}
+
+function drawRows(
+  rows: readonly Row[],
+  peers: readonly string[],
+  head: readonly string[],
+  draw: (cell: Compared, row: Row) => string,
+): string {
   const lines = rows.map((row) => {
-    const base = baseOf(row, rows)
     const cells = peers.map((peer) => {
       const cell = row.cells.find((candidate) => candidate.peer === peer)
-      if (cell === undefined) return '–'
-      if (peer === 'nginx' || base === undefined) return short(cell.cpuUs)
-      return `${short(cell.cpuUs)} (${(cell.cpuUs / base).toFixed(2)})`
+      return cell === undefined ? '–' : draw(cell, row)
     })
     return [row.name, `≤ ${row.aim.toFixed(2)}`, ...cells]
   })
@@ -46,11 +69,6 @@ export function drawSection({ title, head, lines, notes }: Section): string {
     lines.map((line) => line.map((cell) => (typeof cell === 'number' ? short(cell) : cell))),
   )
   return `### ${title}\n\n${table}\n${notes.map((note) => `* ${note}\n`).join('')}`
-}
-
-function baseOf(row: Row, rows: readonly Row[]): number | undefined {
-  const of = (one: Row | undefined): number | undefined => one?.cells.find((cell) => cell.peer === 'nginx')?.cpuUs
-  return of(row) ?? of(rows.find((candidate) => candidate.name === 'plain'))
 }
 
 function markdown(head: readonly string[], lines: readonly (readonly Cell[])[]): string {
@@ -85,12 +103,11 @@ export function drawPicture(rows: readonly Row[]): string {
   let y = 52
   const parts: string[] = []
   for (const row of rows) {
-    const base = baseOf(row, rows)
-    if (base === undefined) continue
+    if (row.cells.every(({ ratio }) => Number.isNaN(ratio))) continue
     const top = y
     parts.push(`<text x="10" y="${y + 12}" font-weight="bold">${row.name}</text>`)
     for (const cell of row.cells) {
-      const ratio = cell.cpuUs / base
+      const { ratio } = cell
       if (Number.isNaN(ratio)) continue
       const width = Math.max(1, Math.min(ratio, longest) * unit)
       const label = `${short(cell.cpuUs)} µs · ${ratio.toFixed(2)}${ratio > longest ? ' →' : ''}`
