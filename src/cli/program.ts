@@ -14,7 +14,7 @@ export async function runProgram(parts: Parts, argv: readonly string[]): Promise
   const outcome = { code: 0 }
   const program = createProgram(parts, outcome)
   try {
-    await program.parseAsync([...argv], { from: 'user' })
+    await program.parseAsync(withoutHelpOfUnknown(program, argv), { from: 'user' })
     return outcome.code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
@@ -24,6 +24,15 @@ export async function runProgram(parts: Parts, argv: readonly string[]): Promise
     }
     throw error
   }
+}
+
+/** Commander helps with everything rather than say that there is no such command. */
+function withoutHelpOfUnknown(program: Command, argv: readonly string[]): string[] {
+  const [first = ''] = argv
+  const known = first === '' || first.startsWith('-') || first === 'help'
+  if (known || program.commands.some((command) => command.name() === first || command.aliases().includes(first)))
+    return [...argv]
+  return argv.filter((word) => word !== '--help' && word !== '-h')
 }
 
 export function createProgram(parts: Parts, outcome: { code: number }): Command {
@@ -52,11 +61,12 @@ export function createProgram(parts: Parts, outcome: { code: number }): Command 
       .argument('[folder]', 'the folder of the configuration', '.')
       .addHelpText(
         'after',
-        examples([
+        `\nEvery option can stand in gantry.yml in the folder, too: admin: { port: 9000 } is --admin-port 9000.
+A flag wins over the variable in brackets, and that over the file.\n${examples([
           'gantry run .',
           'gantry run config --admin-port 9000 --log-access stdout',
           'GANTRY_WORKERS=4 gantry run config',
-        ]),
+        ])}`,
       ),
   ).action(async (folder: string, _options: unknown, command: Command) => {
     const { run } = await import('./commands/run.ts')
