@@ -87,7 +87,7 @@ async function start(
     certificateFolder: environment['SSL_CERT_DIR'] || '/etc/nginx/ssl',
     program: environment['GANTRY_NGINX'] || 'nginx',
   })
-  return { target: nginx as Target<unknown>, addresses: () => [], served: () => nginx.served() }
+  return { target: nginx as Target<unknown>, addresses: () => nginx.addresses(), served: () => nginx.served() }
 }
 
 /** For compiling what is only printed. */

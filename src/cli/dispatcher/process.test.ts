@@ -150,6 +150,8 @@ describe.each(['engine', 'nginx'] as const)('--serve --target %s', { timeout: 18
     expect((await get(port, 'other.test', '/a'))[0]).toBe(0)
     expect((await get(port, 'other.test', '/dispatcher/status'))[0]).toBe(200)
     expect(await running.metric('gantry_configuration_stale')).toBe(0)
+    const { listeners } = (await running.admin('/gantry/status')) as { listeners: readonly { readonly url: string }[] }
+    expect(listeners.map(({ url }) => url)).toContain(`http://localhost:${port}`)
     const said = await running.admin('/gantry/explain?url=http://shop.test/re7')
     expect(said).toMatchObject({ route: { id: 'pods/shop.test/~ ^/re[0-9]' } })
     if (target === 'nginx') expect(said).toMatchObject({ served: { by: 'engine', why: 'it matches by an expression' } })

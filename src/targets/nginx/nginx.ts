@@ -28,6 +28,8 @@ export interface NginxOptions {
 export interface Nginx extends Target<NginxTargetArtifact> {
   /** What is served now, route by route. */
   served(): readonly ServedRoute[]
+  /** Where nginx listens now, by the names of the plan's listeners. */
+  addresses(): readonly { readonly listener: string; readonly url: string }[]
   /** Of the master; undefined while there is none. */
   readonly pid: number | undefined
 }
@@ -127,6 +129,11 @@ export function createNginx(options: NginxOptions): Nginx {
   return {
     name: 'nginx',
     served: () => running?.served ?? [],
+    addresses: () =>
+      (running?.plan.model.listeners ?? []).map(({ id, protocol, port }) => ({
+        listener: id,
+        url: `${protocol}://localhost:${port}`,
+      })),
     get pid() {
       return nginx.pid
     },
