@@ -1,4 +1,5 @@
 /** Explanation → text for a terminal. Pure. */
+import { addressOf } from '../model/address.ts'
 import { placeOf, type Origin } from '../model/diagnostic.ts'
 import type { ExplainedAction, Explanation } from './explain.ts'
 
@@ -36,10 +37,12 @@ function describeAction(action: ExplainedAction): readonly string[] {
     const percent = `${Math.round(share * 1000) / 10} %`
     if (target.kind === 'fail') return `answers ${target.status} for ${percent}`
     const through = policies.length === 0 ? '' : ` through ${policies.join(', ')}`
-    const where = endpoints.map(
-      ({ host, port, draining }) =>
-        `${host.startsWith('unix:') ? host : `${host}:${port}`}${draining === true ? ' (draining)' : ''}`,
-    )
+    const weighted = endpoints.some(({ weight = 1 }) => weight !== 1)
+    const where = endpoints.map((endpoint) => {
+      const { weight = 1, draining } = endpoint
+      const notes = [...(weighted ? [`weight ${weight}`] : []), ...(draining === true ? ['draining'] : [])]
+      return `${addressOf(endpoint)}${notes.length === 0 ? '' : ` (${notes.join(', ')})`}`
+    })
     return `forwards ${percent} to ${target.id}${through}: ${where.length === 0 ? 'no endpoint' : where.join(', ')}`
   })
 }

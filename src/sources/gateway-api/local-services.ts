@@ -12,6 +12,7 @@
  */
 import { isIP } from 'node:net'
 import { nearestWord } from '../../lib/yaml/words.ts'
+import { addressOf } from '../../model/address.ts'
 import type { Diagnostic, Origin } from '../../model/diagnostic.ts'
 import type { BackendReference } from './backends.ts'
 import { diagnoseAt } from './origin.ts'
@@ -98,7 +99,7 @@ function strayPort(
     const hint = `routes call ${numbers.join(', ')}`
     return [diagnoseAt('endpoints-unused', 'warning', `${title}: no route calls port ${port}`, origin, hint)]
   }
-  const address = `${host.includes(':') ? `[${host}]` : host}:${number}`
+  const address = addressOf({ host, port: number })
   const message = `${title}: "${port}" names a port of a Service that is not declared`
   const hint = `${numbers.map((each) => `${each}=${address}`).join(' or ')}, or declare the Service with a port of this name`
   return [diagnoseAt('endpoints', 'error', message, origin, hint)]

@@ -1,4 +1,5 @@
 /** Backends and certificates of the model → Services, BackendTLSPolicies, ConfigMaps, Secrets. Pure. */
+import { addressOf } from '../../model/address.ts'
 import type { Diagnostic, Origin } from '../../model/diagnostic.ts'
 import type { Backend, Certificate, Model } from '../../model/model.ts'
 import { endpointsAnnotation } from './endpoints-file.ts'
@@ -67,7 +68,7 @@ export function writeBackend(
 
   const name = names.name(backend.id.split('/').slice(1).join('-'))
   const port = backend.tls === undefined ? 80 : 443
-  const endpoints = usable.map(({ host, port: number }) => `${host.includes(':') ? `[${host}]` : host}:${number}`)
+  const endpoints = usable.map(addressOf)
   const service = {
     apiVersion: 'v1',
     kind: 'Service',

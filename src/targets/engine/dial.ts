@@ -1,6 +1,7 @@
 /** An endpoint → a socket on its way there, in clear or in TLS, directly or through a proxy. Effect; the one place that knows how backends are dialled. */
 import net, { isIP, type NetConnectOpts, type Socket } from 'node:net'
 import tls from 'node:tls'
+import { addressOf } from '../../model/address.ts'
 import type { ForwardProxy } from '../../model/model.ts'
 import type { EndpointPool } from './pool.ts'
 import { checkIdentity, type BackendSecurity } from './tls.ts'
@@ -96,6 +97,5 @@ function trusting(host: string): Wanted {
 }
 
 function authorityOf(pool: EndpointPool): string {
-  const { host, port } = pool.endpoint
-  return `${host.includes(':') ? `[${host}]` : host}:${port}`
+  return addressOf(pool.endpoint)
 }

@@ -1,5 +1,6 @@
 /** A backend at work: its endpoints, which of them is next, and the connections to each that wait for a request. */
 import { createHash } from 'node:crypto'
+import { addressOf } from '../../model/address.ts'
 import type { Backend, Endpoint, Endpoints, ForwardProxy } from '../../model/model.ts'
 import { leaveAsked } from './ask.ts'
 import type { EngineExchange } from './exchange.ts'
@@ -68,7 +69,7 @@ export class BackendPool {
     const addresses = backend === undefined ? [] : (given?.addresses ?? [])
     const now: EndpointPool[] = []
     for (const address of addresses) {
-      const key = keyOf(address)
+      const key = addressOf(address)
       const known = keep ? before.get(key) : undefined
       if (known !== undefined) {
         before.delete(key)
@@ -347,11 +348,6 @@ function sameProxy(a: ForwardProxy | undefined, b: ForwardProxy | undefined): bo
     a.port === b.port &&
     a.authorization?.reveal() === b.authorization?.reveal()
   )
-}
-
-function keyOf(endpoint: Endpoint): string {
-  if (endpoint.host.startsWith('unix:')) return endpoint.host
-  return endpoint.host.includes(':') ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`
 }
 
 function hashKey(exchange: EngineExchange, balance: Extract<Backend['balance'], { kind: 'hash' }>): string | undefined {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { type Directive, literal, printConfiguration } from '../../lib/nginx/print.ts'
 import { decodedPath, normalPath } from '../../lib/path/normal.ts'
+import { addressOf } from '../../model/address.ts'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { Certificate, HostMatch, Listener, Route } from '../../model/model.ts'
 import { Secret } from '../../model/secret.ts'
@@ -297,8 +298,7 @@ class Compiler {
   ): Directive {
     const { listener, host, stranger } = site
     const { address, port, protocol, limits = {} } = listener
-    const listen =
-      address === '*' ? String(port) : address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+    const listen = address === '*' ? String(port) : addressOf({ host: address, port })
     const listens: Directive[] = [listen, ...(address === '*' && this.#settings.ipv6 ? [`[::]:${port}`] : [])].map(
       (where) => ({
         name: 'listen',

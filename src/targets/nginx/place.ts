@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Directive } from '../../lib/nginx/print.ts'
 import { literal } from '../../lib/nginx/print.ts'
+import { addressOf } from '../../model/address.ts'
 import type { Backend, Endpoint, Endpoints, Forward, Model, PolicyUse, Route } from '../../model/model.ts'
 import type { AnyPolicy, CompileContext, NginxPiece, Unsupported } from '../../policies/policy.ts'
 import type { Services } from '../../policies/services.ts'
@@ -243,12 +244,6 @@ function hostOf(forward: Forward, endpoints: readonly Endpoint[]): string | { re
       return names.size > 1 ? undefined : ([...names][0] ?? { raw: '$http_host' })
     }
   }
-}
-
-/** As nginx writes an address: IPv6 in brackets. */
-export function addressOf({ host, port }: Endpoint): string {
-  if (host.startsWith('unix:')) return host
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 export function upstreamOf(backend: Backend, endpoints: readonly Endpoint[]): Directive {

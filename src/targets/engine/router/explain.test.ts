@@ -128,6 +128,18 @@ describe('words', () => {
     )
   })
 
+  test('which endpoint gets more than another', () => {
+    const addresses = [
+      { host: '127.0.0.1', port: 3000, weight: 3 },
+      { host: '::1', port: 3001 },
+      { host: 'unix:/run/app.sock', port: 0, weight: 0, draining: true },
+    ]
+    const weighted = plan({ routes, endpoints: [{ backend: 'b', addresses }] })
+    expect(renderExplanation(explain(weighted, { method: 'GET', url: 'http://a.com/v1/x' }))).toContain(
+      '127.0.0.1:3000 (weight 3), [::1]:3001 (weight 1), unix:/run/app.sock (weight 0, draining)\n',
+    )
+  })
+
   test('why not, the nearest first', () => {
     const said = explain(plan({ routes }), { method: 'POST', url: 'http://a.com:8080/v1/x' })
     expect(said.route).toBeUndefined()
