@@ -336,3 +336,28 @@ test('a key that nobody knows is ignored, and told with the one that was meant',
     'pod n/p: paths[0]: there is no key "port"; it is ignored (known are basePath, containerPort, targetPath, weight)',
   ])
 })
+
+test('what is wrong with an annotation is said of its line', () => {
+  const text = `kind: Namespace
+metadata:
+  name: shop
+  labels: { github.com/30x.dispatcher.routable: 'true' }
+  annotations:
+    github.com/30x.dispatcher.hosts: '{"shop.test": {"ssk": {}}}'
+---
+kind: Pod
+metadata:
+  namespace: shop
+  name: web
+  labels: { github.com/30x.dispatcher.routable: 'true' }
+  annotations:
+    other: x
+    github.com/30x.dispatcher.paths: '[{"basePath": "/", "containerPort": "80", "wait": 1}]'
+status: { phase: Running, podIP: 10.0.0.1 }
+`
+  const world = readTexts([['a.yaml', text]], readEnvironment({}))
+  const { diagnostics } = createTranslate()(world)
+  const places = diagnostics.map(({ origin }) => [origin?.object, origin?.file, origin?.line])
+  expect(places).toContainEqual(['Namespace shop', 'a.yaml', 6])
+  expect(places).toContainEqual(['Pod shop/web', 'a.yaml', 15])
+})

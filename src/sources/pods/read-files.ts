@@ -100,9 +100,9 @@ export function readTexts(texts: readonly (readonly [file: string, text: string]
     }
     for (const document of documents) {
       for (const [value, path] of itemsOf(document.value)) {
-        const at = { file, ...document.at([...path, 'metadata', 'name']) }
         for (const object of keepAll(value, configured.configuration)) {
-          const placed = { ...object, at }
+          const field = whereItRoutes(object, configured.configuration)
+          const placed = { ...object, at: { file, ...document.at([...path, 'metadata', ...field]) } }
           objects.set(
             JSON.stringify([object.kind, object.kind === 'Namespace' ? '' : object.namespace, object.name]),
             placed,
@@ -112,6 +112,13 @@ export function readTexts(texts: readonly (readonly [file: string, text: string]
     }
   }
   return collect([...objects.values()], configured, diagnostics)
+}
+
+/** What is said of an object is said of its annotation, if it has one. */
+function whereItRoutes(object: RoutedObject, configuration: Configuration): readonly string[] {
+  if (object.kind === 'Namespace' && object.hosts !== undefined) return ['annotations', configuration.hostsAnnotation]
+  if (object.kind === 'Pod' && object.paths !== undefined) return ['annotations', configuration.pathsAnnotation]
+  return ['name']
 }
 
 /** What is kept of one value that may be a Kubernetes object: one, or none. */
