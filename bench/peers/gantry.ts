@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../cache.ts'
 import { freePorts, type Peer, type Place, type Started } from './peer.ts'
-import { childrenOf, startProcess, type Cores } from './process.ts'
+import { childrenOf, startProcess, wrapped, type Cores, type Under } from './process.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -30,6 +30,7 @@ export interface GantryOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** The folder is prepared: the bench's own configuration is not put there. */
   readonly prepared?: true
+  readonly under?: Under
 }
 
 export interface StartedGantry extends Started {
@@ -70,8 +71,7 @@ export async function startGantry(place: Place, options: GantryOptions): Promise
   const workers = options.workers ?? 1
   const args = [...profiling, ...(options.nodeArgs ?? []), options.program, 'run', place.folder, ...settings]
   const running = await startProcess({
-    command: options.node,
-    args: workers === 1 ? args : [...args, '--workers', String(workers)],
+    ...wrapped(options.under, options.node, workers === 1 ? args : [...args, '--workers', String(workers)]),
     cores: options.cores ?? '0',
     readyPort: ports.http,
     env: { ...environment(place, ports), ...options.environment },

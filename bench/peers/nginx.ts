@@ -1,9 +1,10 @@
 /** Rows → Debian's nginx: the base that every other peer is compared with. */
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { apiKey } from '../materials.ts'
 import { freePorts, type Peer, type Place, type Started } from './peer.ts'
-import { childrenOf, startProcess, type Cores, type Running } from './process.ts'
+import { childrenOf, startProcess, wrapped, type Cores, type Running, type Under } from './process.ts'
 
 const program = '/usr/sbin/nginx'
 /** It verifies no tokens. */
@@ -14,6 +15,7 @@ export interface NginxOptions {
   readonly cores?: Cores
   /** `server { … }` instead of the bench's own. */
   readonly servers?: (port: number) => string
+  readonly under?: Under
 }
 
 export const nginx: Peer = {
@@ -39,7 +41,7 @@ http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; cl
  proxy_request_buffering off;
  ${options.servers?.(http) ?? server(http, https, materials.tls)} }`,
   )
-  const running = await runNginx(folder, file, http, options.cores ?? '0')
+  const running = await runNginx(folder, file, http, options.cores ?? '0', options.under)
   return {
     ...running,
     origin: (row) => {
@@ -68,8 +70,17 @@ ${process.getuid?.() === 0 ? 'user root; ' : ''}worker_processes ${processes}; d
 events { worker_connections 20000; }`
 
 /** The workers' CPU counts; the master does nothing. */
-export async function runNginx(folder: string, file: string, port: number, cores: Cores): Promise<Running> {
+export async function runNginx(
+  folder: string,
+  file: string,
+  port: number,
+  cores: Cores,
+  under?: Under,
+): Promise<Running> {
   const args = ['-p', folder, '-c', file, '-e', join(folder, 'nginx.err')]
-  const running = await startProcess({ command: program, args, cores, readyPort: port })
-  return { ...running, pids: childrenOf(running.pids[0] ?? 0) }
+  const running = await startProcess({ ...wrapped(under, program, args), cores, readyPort: port })
+  const [master = 0] = running.pids
+  // the port answers before there is anybody to accept
+  while (childrenOf(master).length < 1) await sleep(20)
+  return { ...running, pids: childrenOf(master) }
 }

@@ -25,6 +25,20 @@ export interface ProcessOptions {
   readonly readyWithinMs?: number
 }
 
+/** A program that runs another one: its own name, then its arguments. Slowly, so it may take minutes until the port answers. */
+export type Under = readonly [command: string, ...args: readonly string[]]
+
+/** What `startProcess` needs to run a program, under another one where one is given. */
+export function wrapped(
+  under: Under | undefined,
+  command: string,
+  args: readonly string[],
+): Pick<ProcessOptions, 'command' | 'args' | 'readyWithinMs'> {
+  if (under === undefined) return { command, args }
+  const [wrapper, ...before] = under
+  return { command: wrapper, args: [...before, command, ...args], readyWithinMs: 300_000 }
+}
+
 const children = new Set<ChildProcess>()
 // a bench that is interrupted leaves nothing behind
 process.once('exit', () => {
