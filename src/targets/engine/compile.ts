@@ -23,7 +23,7 @@ import type { ForwardPlan, ForwardTarget } from './forward.ts'
 import type { PortPlan } from './listeners.ts'
 import { createPicker } from './picker.ts'
 import type { BackendPool } from './pool.ts'
-import { rulesOf, type Rule, type Rules } from './router/router.ts'
+import { RuleTable, type Rules } from './router/router.ts'
 import { compileSockets } from './sockets.ts'
 import { compileStreams } from './streams/compile.ts'
 import type { Counts, RouteCounts } from './stats.ts'
@@ -123,10 +123,7 @@ export class Compiler {
   #shared = new WeakMap<PolicyUse, CompiledStep>()
   #listenerSteps = new WeakMap<Listener, Remembered<readonly CompiledStep[]>>()
   #plugins: object | undefined
-  readonly #rules = new Map<
-    string,
-    { readonly programs: readonly RouteProgram[]; readonly rules: Rules<RouteProgram> }
-  >()
+  readonly #rules = new Map<string, RuleTable<RouteProgram>>()
   #forwards = new WeakMap<Forward, ForwardPlan>()
   readonly #securities = new WeakMap<Backend, { readonly parts: readonly unknown[]; readonly value: BackendSecurity }>()
 
@@ -376,10 +373,8 @@ export class Compiler {
   }
 
   *#rulesOf(id: string, programs: readonly RouteProgram[]): Work<Rules<RouteProgram>> {
-    const known = this.#rules.get(id)
-    if (known !== undefined && sameItems(known.programs, programs)) return known.rules
-    const rules = yield* rulesOf(rulesFor(programs))
-    this.#rules.set(id, { programs, rules })
+    const rules = yield* RuleTable.of(programs, ({ route }) => route, this.#rules.get(id))
+    this.#rules.set(id, rules)
     return rules
   }
 
@@ -412,14 +407,6 @@ export class Compiler {
       // without its endpoints its requests get 503; in clear they would get what nobody may see
       return { backend, endpoints: undefined, security: undefined }
     }
-  }
-}
-
-/** One after the other: what lives through a turn of the event loop is garbage that has to be moved first. */
-function* rulesFor(programs: readonly RouteProgram[]): Generator<Rule<RouteProgram>> {
-  for (const program of programs) {
-    const { hosts, match } = program.route
-    yield hosts === undefined ? { match, value: program } : { hosts, match, value: program }
   }
 }
 

@@ -3,8 +3,8 @@ import type { SecureContext, SecureContextOptions } from 'node:tls'
 import type { Diagnostic } from '../../model/diagnostic.ts'
 import type { Certificate, HostMatch, Listener } from '../../model/model.ts'
 import { compilePattern } from '../../lib/regexp/pattern.ts'
-import type { CompiledListener, ResolvedLimits, RouteProgram } from './compile.ts'
-import { compileRules } from './router/router.ts'
+import type { CompiledListener, ResolvedLimits } from './compile.ts'
+import { noRules } from './router/router.ts'
 import { byName, compileCertificate, pemOf, type ServedCertificate } from './tls.ts'
 
 /** Everything about one address and port that can change while it is open. */
@@ -83,7 +83,7 @@ function compileSocket(
     ...first,
     listener: { ...first.listener, id: first.listener.id },
     steps: [],
-    rules: compileRules<RouteProgram>([]),
+    rules: noRules,
   }
   const tls = protocol === 'https' ? compileSocketTls(group, own, certificates, diagnostics) : undefined
   if (protocol === 'https' && tls === undefined) return undefined

@@ -12,7 +12,7 @@ import {
 import { explain } from '../../../pipeline/explain.ts'
 import { renderExplanation } from '../../../pipeline/explain-text.ts'
 import { planOf } from '../../../pipeline/plan.ts'
-import { compileRules } from './router.ts'
+import { compileRules } from './testing/rules.ts'
 
 const origin = { source: 'a', file: 'a.yml', line: 3 }
 const listener: Listener = { id: 'l', address: '*', port: 8080, protocol: 'http', origin }
