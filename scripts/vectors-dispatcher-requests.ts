@@ -1,7 +1,7 @@
 /** Recorded requests → the same ones through real nginx and through the engine, against Pods that say what they saw. */
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { prepare } from '../src/pipeline/run.ts'
@@ -15,6 +15,7 @@ import { createTestServices } from '../src/targets/engine/testing.ts'
 import { createNginx } from '../src/targets/nginx/nginx.ts'
 import type { Target } from '../src/targets/target.ts'
 import type { Pair, Replayed } from './vectors-dispatcher.ts'
+import { freePort } from '../test/servers/port.ts'
 
 export interface RecordedRequest {
   readonly path: string
@@ -279,14 +280,4 @@ function startPod(address: string, port: number, seen: Seen[]): Promise<net.Serv
     server.once('error', fail)
     server.listen(port, address, () => done(server))
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  return await new Promise((done) =>
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => done(port))
-    }),
-  )
 }

@@ -10,7 +10,7 @@ import { connect as connectTls, createServer as createTls, type Server as TlsSer
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createAuthority, type Authority } from '../src/fleet/authority.ts'
-import { freePort } from './servers/redis.ts'
+import { freePort } from './servers/port.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const patience = { timeout: 30_000, interval: 50 }

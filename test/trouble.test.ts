@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort, startRedis, type RedisServer } from './servers/redis.ts'
+import { freePort } from './servers/port.ts'
+import { startRedis, type RedisServer } from './servers/redis.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const patience = { timeout: 30_000, interval: 50 }

@@ -1,10 +1,11 @@
 /** Nothing → a real Redis of one's own: own port, own folder, stopped and started again at will. For tests only. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, connect } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from './port.ts'
 
 export interface RedisServer {
   readonly port: number
@@ -43,15 +44,6 @@ export async function startRedis(...extra: readonly string[]): Promise<RedisServ
   }
   await start()
   return { port, start, stop, close: stop }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 function installed(): string {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { S3Client } from '@aws-sdk/client-s3'
-import { freePort } from './redis.ts'
+import { freePort } from './port.ts'
 
 const run = promisify(execFile)
 

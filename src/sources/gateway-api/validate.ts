@@ -3,6 +3,7 @@
  * would refuse or warn about. Pure. The facts are those of the published definitions.
  */
 import { isIPv4, isIPv6 } from 'node:net'
+import { nearestWord } from '../../lib/yaml/words.ts'
 import { evaluateRule, explainRule, isTransitionRule } from './rules.ts'
 import type { KindSchema, Schema } from './schema.ts'
 import { kinds, parts } from './schemas.generated.ts'
@@ -119,7 +120,7 @@ function visitObject(
     } else if (properties === undefined || schema.preserveUnknownFields === true) {
       result[name] = each
     } else {
-      const meant = nearest(name, Object.keys(properties))
+      const meant = nearestWord(name, Object.keys(properties))
       problems.push({
         severity: 'warning',
         path: [...path, name],
@@ -257,30 +258,4 @@ function pattern(source: string): RegExp {
     patterns.set(source, compiled)
   }
   return compiled
-}
-
-function nearest(name: string, known: readonly string[]): string | undefined {
-  let best: string | undefined
-  let least = Math.max(2, Math.floor(name.length / 3)) + 1
-  for (const each of known) {
-    const distance = editDistance(name.toLowerCase(), each.toLowerCase())
-    if (distance < least) {
-      least = distance
-      best = each
-    }
-  }
-  return best
-}
-
-function editDistance(left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, index) => index)
-  for (let i = 1; i <= left.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= right.length; j++) {
-      const swap = row[j - 1]! + (left[i - 1] === right[j - 1] ? 0 : 1)
-      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, swap))
-    }
-    row = next
-  }
-  return row[right.length]!
 }

@@ -355,7 +355,10 @@ metadata:
     github.com/30x.dispatcher.paths: '[{"basePath": "/", "containerPort": "80", "wait": 1}]'
 status: { phase: Running, podIP: 10.0.0.1 }
 `
-  const world = readTexts([['a.yaml', text]], readEnvironment({}))
+  const world = readTexts(
+    [['a.yaml', text]],
+    readEnvironment({}, () => new Error('no file')),
+  )
   const { diagnostics } = createTranslate()(world)
   const places = diagnostics.map(({ origin }) => [origin?.object, origin?.file, origin?.line])
   expect(places).toContainEqual(['Namespace shop', 'a.yaml', 6])

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import type { Model, Route } from '../../model/model.ts'
 import type { AnyPolicy, Exchange, Step } from '../../policies/policy.ts'
-import { serve, type ServeOptions, type Served } from './testing.ts'
+import { forwarding, onLoopback, serve, type ServeOptions, type Served } from './testing.ts'
 
 const origin = { source: 'test' }
 const cleanups: (() => unknown)[] = []
@@ -54,24 +54,8 @@ async function rawBackend(onRequest: (socket: net.Socket, request: string, count
   return (server.address() as AddressInfo).port
 }
 
-function modelOf(ports: readonly number[], route: Partial<Route> = {}, rest: Partial<Model> = {}): Partial<Model> {
-  return {
-    routes: [
-      {
-        id: 'all',
-        listeners: [],
-        match: {},
-        policies: [],
-        action: { kind: 'forward', forward: { backends: [{ target: { kind: 'backend', id: 'b' } }] } },
-        origin,
-        ...route,
-      },
-    ],
-    backends: [{ id: 'b', protocol: 'http1', origin }],
-    endpoints: [{ backend: 'b', addresses: ports.map((port) => ({ host: '127.0.0.1', port })) }],
-    ...rest,
-  }
-}
+const modelOf = (ports: readonly number[], route: Partial<Route> = {}, rest: Partial<Model> = {}): Partial<Model> =>
+  forwarding(onLoopback(...ports), route, rest)
 
 async function start(part: Partial<Model>, options: ServeOptions = {}): Promise<Served> {
   const served = await serve(part, options)

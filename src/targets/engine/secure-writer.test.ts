@@ -10,7 +10,7 @@ import tls from 'node:tls'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Secret } from '../../model/secret.ts'
 import { raw, readInto } from './handle.ts'
-import { serve, type Served } from './testing.ts'
+import { forwarding, onLoopback, serve, type Served } from './testing.ts'
 
 const origin = { source: 'test' }
 const SIZE = 3_000_001
@@ -51,18 +51,7 @@ beforeAll(async () => {
       },
     ],
     certificates: [{ id: 'c', certificate: pem!, key: new Secret(key!), origin }],
-    routes: [
-      {
-        id: 'all',
-        listeners: ['l'],
-        match: {},
-        policies: [],
-        action: { kind: 'forward', forward: { backends: [{ target: { kind: 'backend', id: 'b' } }] } },
-        origin,
-      },
-    ],
-    backends: [{ id: 'b', protocol: 'http1', origin }],
-    endpoints: [{ backend: 'b', addresses: [{ host: '127.0.0.1', port: (backend.address() as AddressInfo).port }] }],
+    ...forwarding(onLoopback((backend.address() as AddressInfo).port), { listeners: ['l'] }),
   })
 })
 

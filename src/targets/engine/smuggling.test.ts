@@ -10,8 +10,10 @@ import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { serve } from './testing.ts'
+import { freePort } from '../../../test/servers/port.ts'
+import { forwarding, onLoopback, serve } from './testing.ts'
 
 const inner = 'GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n'
 const chunk = `${inner.length.toString(16)}\r\n${inner}\r\n0\r\n\r\n`
@@ -87,7 +89,7 @@ beforeAll(async () => {
   const recorder = http.createServer((request, response) => {
     // whole ones only: of a body that turns out bad on its way, the head may be here already
     request.resume().on('end', () => {
-      arrived.push(`${request.method} ${request.url}`)
+      if (request.url !== '/meanwhile') arrived.push(`${request.method} ${request.url}`)
       response.end('answered')
     })
   })
@@ -111,22 +113,28 @@ describe.each(chains)('%s', (chain) => {
     expect([...arrived, received]).toHaveLength(answers + 1)
     // the same once more for whoever kept a connection: what is left on it would stand before this
     arrived.length = 0
-    expect(await send(ports[chain]!, 'GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toContain(
-      'answered',
-    )
+    expect(await ask(ports[chain]!, '/next')).toContain('answered')
     expect(arrived).toEqual(['GET /next'])
   })
 })
 
-/** Sends, waits until there is nothing more to come, and gives what came. */
-function send(port: number, text: string): Promise<string> {
+/**
+ * Sends, waits until there is nothing more to come, and gives what came. Silence counts when somebody else has been answered
+ * meanwhile: before that, it is a machine that has other things to do.
+ */
+function send(port: number, what: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1')
     let received = ''
     let timer: NodeJS.Timeout | undefined
+    const end = async (): Promise<void> => {
+      const before = received
+      await ask(port, '/meanwhile')
+      if (received === before) socket.destroy()
+    }
     const rest = (): void => {
       clearTimeout(timer)
-      timer = setTimeout(() => socket.destroy(), 150)
+      timer = setTimeout(() => void end(), 150)
     }
     socket.on('data', (piece) => {
       received += piece.toString('latin1')
@@ -137,8 +145,15 @@ function send(port: number, text: string): Promise<string> {
       clearTimeout(timer)
       resolve(received)
     })
-    socket.write(text, 'latin1', rest)
+    socket.write(what, 'latin1', rest)
   })
+}
+
+/** A request that nobody can read in two ways, on a connection of its own → all that comes. */
+async function ask(port: number, target: string): Promise<string> {
+  const socket = net.connect(port, '127.0.0.1')
+  socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)
+  return await text(socket)
 }
 
 async function listen(server: http.Server): Promise<number> {
@@ -152,21 +167,7 @@ async function listen(server: http.Server): Promise<number> {
 }
 
 async function engineTo(port: number): Promise<number> {
-  const origin = { source: 'test' }
-  const served = await serve({
-    routes: [
-      {
-        id: 'all',
-        listeners: [],
-        match: {},
-        policies: [],
-        action: { kind: 'forward', forward: { backends: [{ target: { kind: 'backend', id: 'b' } }] } },
-        origin,
-      },
-    ],
-    backends: [{ id: 'b', protocol: 'http1', origin }],
-    endpoints: [{ backend: 'b', addresses: [{ host: '127.0.0.1', port }] }],
-  })
+  const served = await serve(forwarding(onLoopback(port)))
   cleanups.push(() => served.stop())
   return served.port
 }
@@ -197,15 +198,6 @@ proxy_request_buffering off; proxy_pass http://behind; } } }`,
     if (child.exitCode !== null) throw new Error(`nginx ended with ${child.exitCode}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
-  return port
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
   return port
 }
 

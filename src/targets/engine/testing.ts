@@ -1,5 +1,5 @@
 /** A part of a model → an engine that serves it on loopback, for tests of policies, sources and the engine itself. */
-import { emptyModel, type Model } from '../../model/model.ts'
+import { emptyModel, type Endpoint, type Forward, type Model, type Route } from '../../model/model.ts'
 import type { AnyPolicy, CompileContext, CompiledCondition } from '../../policies/policy.ts'
 import type { Condition, Limits } from '../../model/model.ts'
 import type { CounterState, Services } from '../../policies/services.ts'
@@ -76,6 +76,27 @@ export async function serve(part: Partial<Model>, options: ServeOptions = {}): P
     stop: () => engine.stop(0),
   }
 }
+
+/** Every request to these, by a route `all` and a backend `b`. */
+export function forwarding(
+  addresses: readonly Endpoint[],
+  route: Partial<Route> = {},
+  rest: Partial<Model> = {},
+): Partial<Model> {
+  const forward: Forward = { backends: [{ target: { kind: 'backend', id: 'b' } }] }
+  return {
+    routes: [
+      { id: 'all', listeners: [], match: {}, policies: [], action: { kind: 'forward', forward }, origin, ...route },
+    ],
+    backends: [{ id: 'b', protocol: 'http1', origin }],
+    endpoints: [{ backend: 'b', addresses }],
+    ...rest,
+  }
+}
+
+/** Endpoints on loopback. */
+export const onLoopback = (...ports: readonly number[]): readonly Endpoint[] =>
+  ports.map((port) => ({ host: '127.0.0.1', port }))
 
 /** Services that need nothing: counters and cache in memory, nobody known, no plugins, no expressions. */
 export function createTestServices(events: { code: string; message: string }[] = []): Services {

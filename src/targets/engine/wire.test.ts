@@ -9,9 +9,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { freePort } from '../../../test/servers/port.ts'
 import type { Certificate, Limits, Listener, Model } from '../../model/model.ts'
 import { Secret } from '../../model/secret.ts'
-import { serve, type Served, type ServeOptions } from './testing.ts'
+import { forwarding, onLoopback, serve, type Served, type ServeOptions } from './testing.ts'
 
 const origin = { source: 'test' }
 const cleanups: (() => unknown)[] = []
@@ -42,23 +43,7 @@ async function echo(secure?: https.ServerOptions): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-function modelOf(port: number, rest: Partial<Model> = {}): Partial<Model> {
-  return {
-    routes: [
-      {
-        id: 'all',
-        listeners: [],
-        match: {},
-        policies: [],
-        action: { kind: 'forward', forward: { backends: [{ target: { kind: 'backend', id: 'b' } }] } },
-        origin,
-      },
-    ],
-    backends: [{ id: 'b', protocol: 'http1', origin }],
-    endpoints: [{ backend: 'b', addresses: [{ host: '127.0.0.1', port }] }],
-    ...rest,
-  }
-}
+const modelOf = (port: number, rest: Partial<Model> = {}): Partial<Model> => forwarding(onLoopback(port), {}, rest)
 
 async function start(part: Partial<Model>, options: ServeOptions = {}): Promise<Served> {
   const served = await serve(part, options)
@@ -290,14 +275,6 @@ describe('TLS', () => {
       socket.on('close', () => resolve({ subject, text }))
       socket.on('error', reject)
     })
-  }
-
-  async function freePort(): Promise<number> {
-    const server = net.createServer().listen(0, '127.0.0.1')
-    await new Promise((resolve) => server.once('listening', resolve))
-    const { port } = server.address() as AddressInfo
-    await new Promise((resolve) => server.close(resolve))
-    return port
   }
 
   test('the certificate follows SNI, a new one needs no restart, and a request stays with its listener', async () => {

@@ -1,11 +1,11 @@
 /** Plans → what a real nginx serves, and what it serves on when something fails. */
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { freePort } from '../../../test/servers/port.ts'
 import { emptyModel, type Model } from '../../model/model.ts'
 import { compileCondition } from '../../policies/conditions.ts'
 import { policies } from '../../policies/list.ts'
@@ -209,14 +209,4 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
     await sleep(20)
   }
   throw new Error('it never came')
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  return await new Promise((done) =>
-    server.listen(0, '127.0.0.1', () => {
-      const { port: free } = server.address() as AddressInfo
-      server.close(() => done(free))
-    }),
-  )
 }

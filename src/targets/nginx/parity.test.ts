@@ -20,7 +20,7 @@ import {
 } from '../../model/model.ts'
 import { normalPath } from '../../lib/path/normal.ts'
 import { Secret } from '../../model/secret.ts'
-import { createTestServices } from '../engine/testing.ts'
+import { createTestServices, forwarding } from '../engine/testing.ts'
 import { policies } from '../../policies/list.ts'
 import { compileNginx } from './compile.ts'
 import {
@@ -248,7 +248,7 @@ test('random models are answered alike', { timeout: 300_000 }, async () => {
 
 test('3:1 is 3:1', async () => {
   await both.apply(
-    forwarding([
+    toThese([
       { host: '127.3.0.1', port: backend.port, weight: 3 },
       { host: '127.3.0.2', port: backend.port, weight: 1 },
     ]),
@@ -265,7 +265,7 @@ test('3:1 is 3:1', async () => {
 })
 
 test('a WebSocket passes both ways', async () => {
-  await both.apply(forwarding([{ host: '127.0.0.1', port: backend.port }]))
+  await both.apply(toThese([{ host: '127.0.0.1', port: backend.port }]))
   for (const kind of kinds) {
     const socket = net.connect(both.portOf(kind, 80), '127.0.0.1')
     const told = reader(socket)
@@ -293,7 +293,7 @@ test('bodies are streamed both ways: nothing is held back until its end', async 
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
   try {
-    await both.apply(forwarding([{ host: '127.0.0.1', port }]))
+    await both.apply(toThese([{ host: '127.0.0.1', port }]))
     for (const kind of kinds) {
       const socket = net.connect(both.portOf(kind, 80), '127.0.0.1')
       const told = reader(socket)
@@ -313,7 +313,7 @@ test('bodies are streamed both ways: nothing is held back until its end', async 
 })
 
 test('3 MB pass in both directions', async () => {
-  await both.apply(forwarding([{ host: '127.0.0.1', port: backend.port }]))
+  await both.apply(toThese([{ host: '127.0.0.1', port: backend.port }]))
   const text = 'x'.repeat(3 << 20)
   for (const kind of kinds) {
     const { status, body } = await ask(both.portOf(kind, 80), {
@@ -328,14 +328,14 @@ test('3 MB pass in both directions', async () => {
 })
 
 test('with no endpoint the route still matches, and says 503', async () => {
-  await both.apply(forwarding([]))
+  await both.apply(toThese([]))
   for (const kind of kinds) expect((await get(kind, '/')).status).toBe(503)
 })
 
 test('one endpoint that is down is passed over', async () => {
   // nothing listens on port 1
   await both.apply(
-    forwarding([
+    toThese([
       { host: '127.0.0.1', port: 1 },
       { host: '127.0.0.1', port: backend.port },
     ]),
@@ -347,7 +347,7 @@ test('one endpoint that is down is passed over', async () => {
 // --- the declared differences, one by one: the table in README.md ----------------------------------------------------
 
 test('declared: dot segments are resolved by nginx, refused by the engine', async () => {
-  const model = forwarding([{ host: '127.0.0.1', port: backend.port }])
+  const model = toThese([{ host: '127.0.0.1', port: backend.port }])
   await both.apply({
     ...model,
     listeners: [{ ...listenerOf('l'), policies: [{ policy: 'normal-request', config: {}, origin }] }],
@@ -360,7 +360,7 @@ test('declared: dot segments are resolved by nginx, refused by the engine', asyn
 })
 
 test('declared: a body that drips goes on in nginx, and is 408 in the engine', async () => {
-  const model = forwarding([{ host: '127.0.0.1', port: backend.port }])
+  const model = toThese([{ host: '127.0.0.1', port: backend.port }])
   const limits = { bodyTimeout: 500, bodyRate: 1_000_000 }
   await both.apply({ ...model, listeners: [{ ...listenerOf('l'), limits }] })
   const dripped = async (kind: Kind): Promise<string> => {
@@ -384,7 +384,7 @@ test('declared: a body that drips goes on in nginx, and is 408 in the engine', a
 })
 
 test('declared: nginx does not pass TE on', async () => {
-  await both.apply(forwarding([{ host: '127.0.0.1', port: backend.port }]))
+  await both.apply(toThese([{ host: '127.0.0.1', port: backend.port }]))
   expect((await askedWith('engine', ['TE', 'trailers'])).body).toContain('te: trailers')
   expect((await askedWith('nginx', ['TE', 'trailers'])).body).not.toContain('te: ')
 })
@@ -393,13 +393,13 @@ const askedWith = (kind: Kind, ...headers: (readonly [string, string])[]): Promi
   ask(both.portOf(kind, 80), { method: 'GET', target: '/', headers: [['Host', 'a.test'], ...headers] })
 
 test('names with an underscore go no further on listeners that drop them, and pass on others', async () => {
-  const [route] = forwarding([]).routes
+  const [route] = toThese([]).routes
   const listener = (name: string, underscores: string): Listener => ({
     ...listenerOf(name),
     host: { kind: 'exact', name },
     policies: [{ policy: 'normal-request', config: { underscores }, origin }],
   })
-  const model = forwarding([{ host: '127.0.0.1', port: backend.port }])
+  const model = toThese([{ host: '127.0.0.1', port: backend.port }])
   const passed = async (kind: Kind, name: string): Promise<boolean> => {
     const headers = [
       ['X_Before', 'x'],
@@ -427,7 +427,7 @@ test('names with an underscore go no further on listeners that drop them, and pa
 })
 
 test('declared: nginx does not pass names with other signs on, and takes an underscore for a hyphen', async () => {
-  const model = forwarding([{ host: '127.0.0.1', port: backend.port }])
+  const model = toThese([{ host: '127.0.0.1', port: backend.port }])
   const uses: readonly PolicyUse[] = [{ policy: 'shared-key', config: { header: 'X-Key', key: 'abc' }, origin }]
   await both.apply(model)
   expect((await askedWith('engine', ['X.Dot', 'x'])).body).toContain('x.dot: x')
@@ -445,10 +445,10 @@ test('declared: nginx does not pass names with other signs on, and takes an unde
 })
 
 test('declared: of a body that is too large and another refusal nginx says 413', async () => {
-  const [route] = forwarding([]).routes
+  const [route] = toThese([]).routes
   const uses: readonly PolicyUse[] = [{ policy: 'shared-key', config: { header: 'X-Key', key: 'abc' }, origin }]
   await both.apply({
-    ...forwarding([{ host: '127.0.0.1', port: backend.port }]),
+    ...toThese([{ host: '127.0.0.1', port: backend.port }]),
     listeners: [{ ...listenerOf('l'), limits: { bodyBytes: 16 } }],
     routes: [{ ...route!, policies: uses }],
   })
@@ -472,17 +472,17 @@ test('declared: of a body that is too large and another refusal nginx says 413',
 })
 
 test('declared: a question mark with nothing behind it is lost where nginx rewrites the path, and stays in its redirects', async () => {
-  const [route] = forwarding([]).routes
+  const [route] = toThese([]).routes
   const uses: readonly PolicyUse[] = [{ policy: 'target-path', config: { from: '/a', to: '/z' }, origin }]
   await both.apply({
-    ...forwarding([{ host: '127.0.0.1', port: backend.port }]),
+    ...toThese([{ host: '127.0.0.1', port: backend.port }]),
     listeners: [{ ...listenerOf('l'), policies: [{ policy: 'normal-request', config: {}, origin }] }],
     routes: [{ ...route!, match: { path: { kind: 'start', value: '/a' } }, policies: uses }],
   })
   const seen = async (kind: Kind): Promise<string> => (JSON.parse((await get(kind, '/a?')).body) as Seen).target
   expect([await seen('engine'), await seen('nginx')]).toEqual(['/z?', '/z'])
   const config = { scheme: 'https', path: { kind: 'prefix', prefix: '/a', value: '/z' }, hostname: 'c.example' }
-  await both.apply({ ...forwarding([]), routes: [{ ...route!, policies: [{ policy: 'redirect', config, origin }] }] })
+  await both.apply({ ...toThese([]), routes: [{ ...route!, policies: [{ policy: 'redirect', config, origin }] }] })
   const told = async (kind: Kind): Promise<unknown> =>
     (await get(kind, '/a/b?')).headers.get('location')?.map((one) => one.replace(/:\d+/, ''))
   expect([await told('engine'), await told('nginx')]).toEqual([['https://c.example/z/b'], ['https://c.example/z/b?']])
@@ -490,7 +490,7 @@ test('declared: a question mark with nothing behind it is lost where nginx rewri
 
 test('declared: short answers have nginx’s own page', async () => {
   await both.apply({
-    ...forwarding([]),
+    ...toThese([]),
     listeners: [{ ...listenerOf('l'), unmatched: { kind: 'reply', status: 404 } }],
     routes: [],
   })
@@ -502,7 +502,7 @@ test('declared: short answers have nginx’s own page', async () => {
 
 test('declared: heads of more than 8 buffers of 32 KiB are too large for nginx, those above its own limits for the engine', async () => {
   await both.apply({
-    ...forwarding([{ host: '127.0.0.1', port: backend.port }]),
+    ...toThese([{ host: '127.0.0.1', port: backend.port }]),
     listeners: [{ ...listenerOf('l'), limits: { headBytes: 2048 } }],
   })
   const long = (length: number): Request => ({
@@ -522,10 +522,10 @@ test('declared: heads of more than 8 buffers of 32 KiB are too large for nginx, 
 
 test('declared: the engine compares a shared key in constant time, nginx does not', () => {
   const model: Model = {
-    ...forwarding([]),
+    ...toThese([]),
     routes: [
       {
-        ...forwarding([]).routes[0]!,
+        ...toThese([]).routes[0]!,
         policies: [{ policy: 'shared-key', config: { header: 'X-Key', key: 'abc' }, origin }],
       },
     ],
@@ -536,7 +536,7 @@ test('declared: the engine compares a shared key in constant time, nginx does no
 })
 
 test('declared: a Pod that comes is a new text for nginx, and none for the engine', () => {
-  const one = forwarding([{ host: '127.0.0.1', port: 1 }])
+  const one = toThese([{ host: '127.0.0.1', port: 1 }])
   const two = {
     ...one,
     endpoints: [
@@ -549,14 +549,14 @@ test('declared: a Pod that comes is a new text for nginx, and none for the engin
       },
     ],
   }
-  expect(textOf(one)).toBe(textOf(forwarding([{ host: '127.0.0.1', port: 1 }])))
+  expect(textOf(one)).toBe(textOf(toThese([{ host: '127.0.0.1', port: 1 }])))
   expect(textOf(one)).not.toBe(textOf(two))
 })
 
 test('declared: plain HTTP on a TLS port, and another Host than the SNI', async () => {
   const certificates = ['a.test', 'b.test'].map(makeCertificate)
   const model: Model = {
-    ...forwarding([{ host: '127.0.0.1', port: backend.port }]),
+    ...toThese([{ host: '127.0.0.1', port: backend.port }]),
     listeners: ['a.test', 'b.test'].map((name): Listener => ({
       ...listenerOf(name, 443),
       protocol: 'https',
@@ -564,7 +564,7 @@ test('declared: plain HTTP on a TLS port, and another Host than the SNI', async 
       tls: { mode: 'terminate', certificates: [name], misdirected: 'refuse' },
     })),
     certificates,
-    routes: [{ ...forwarding([]).routes[0]!, listeners: ['a.test', 'b.test'] }],
+    routes: [{ ...toThese([]).routes[0]!, listeners: ['a.test', 'b.test'] }],
   }
   await both.apply(model)
   const send = (kind: Kind, name: string, servername?: string): Promise<Answer> =>
@@ -607,24 +607,11 @@ test('each declared difference is asserted above', () => {
 // --- parts -----------------------------------------------------------------------------------------------------------
 
 /** Everything of one listener goes to these. */
-function forwarding(addresses: readonly Endpoint[]): Model {
-  return {
-    ...emptyModel,
-    listeners: [listenerOf('l')],
-    routes: [
-      {
-        id: 'all',
-        listeners: ['l'],
-        match: {},
-        policies: [],
-        action: { kind: 'forward', forward: { backends: [{ target: { kind: 'backend', id: 'b' } }] } },
-        origin,
-      },
-    ],
-    backends: [{ id: 'b', protocol: 'http1', origin }],
-    endpoints: [{ backend: 'b', addresses }],
-  }
-}
+const toThese = (addresses: readonly Endpoint[]): Model => ({
+  ...emptyModel,
+  listeners: [listenerOf('l')],
+  ...forwarding(addresses, { listeners: ['l'] }),
+})
 
 function get(kind: Kind, target: string): Promise<Answer> {
   return ask(both.portOf(kind, 80), { method: 'GET', target, headers: [['Host', 'a.test']] })

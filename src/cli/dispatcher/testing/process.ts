@@ -12,11 +12,12 @@ import {
   writeFileSync,
 } from 'node:fs'
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { openServer } from '../../../../test/servers/http.ts'
+import { freePort } from '../../../../test/servers/port.ts'
 
 const source = new URL('../../../bin/dispatcher.ts', import.meta.url).pathname
 const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
@@ -112,15 +113,7 @@ export async function startPods(): Promise<{ readonly port: number; stop(): Prom
     if (request.url?.endsWith('/slow') === true) setTimeout(answer, 1500)
     else answer()
   })
-  await new Promise<void>((done) => server.listen(0, '0.0.0.0', done))
-  return {
-    port: (server.address() as AddressInfo).port,
-    stop: () =>
-      new Promise((done) => {
-        server.close(() => done())
-        server.closeAllConnections()
-      }),
-  }
+  return await openServer(server)
 }
 
 /** A folder for YAML, one for nginx, one for certificates. */
@@ -226,15 +219,5 @@ export function filesOf(folder: string): Readonly<Record<string, string>> {
       .map((entry) => join(entry.parentPath, entry.name))
       .sort()
       .map((path) => [path, readFileSync(path, 'utf8')]),
-  )
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  return await new Promise((done) =>
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => done(port))
-    }),
   )
 }

@@ -4,6 +4,7 @@ import http from 'node:http'
 import net, { type Socket } from 'node:net'
 import tls from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
+import { freePort } from '../../../../test/servers/port.ts'
 import type { Endpoint, Listener, Model, StreamRoute } from '../../../model/model.ts'
 import { asCertificate, makeCertificate, origin, portOf, route, toBackend } from '../http2/testing.ts'
 import { serve, type Served } from '../testing.ts'
@@ -71,13 +72,6 @@ function talk(socket: Socket, text: string): Promise<string> {
 const tcp = (port: number): Socket => net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
 const secure = (port: number, servername: string): Socket =>
   tls.connect({ socket: tcp(port), rejectUnauthorized: false, servername })
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  const port = await portOf(server)
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 describe('TCP', () => {
   test('who speaks first, half-close, and everything in between', async () => {

@@ -1,10 +1,12 @@
 /** Models → the engine and real nginx, each serving them; raw requests → what each answers and what a backend saw. For tests. */
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import http from 'node:http'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
+import { openServer } from '../../../../test/servers/http.ts'
+import { freePort } from '../../../../test/servers/port.ts'
 import type { Model } from '../../../model/model.ts'
 import { prepare } from '../../../pipeline/run.ts'
 import { compileCondition } from '../../../policies/conditions.ts'
@@ -141,15 +143,7 @@ async function startBackend(): Promise<Backend> {
     )
     socket.on('data', (chunk: Buffer) => socket.write(`echo ${chunk.toString('latin1')}`))
   })
-  await new Promise<void>((done) => server.listen(0, '0.0.0.0', done))
-  return {
-    port: (server.address() as AddressInfo).port,
-    stop: () =>
-      new Promise((done) => {
-        server.close(() => done())
-        server.closeAllConnections()
-      }),
-  }
+  return await openServer(server)
 }
 
 export interface Request {
@@ -284,14 +278,4 @@ function seenOf(body: string): unknown {
       .slice(0, 3)
       .join('.'),
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer()
-  return await new Promise((done) =>
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => done(port))
-    }),
-  )
 }
