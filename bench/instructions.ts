@@ -8,7 +8,7 @@ import { ordinary, prepareMaterials } from './materials.ts'
 import { startBackend } from './peers/backend.ts'
 import { gantryPeers, nodeOfPeer, startGantry } from './peers/gantry.ts'
 import { nginx, startNginx } from './peers/nginx.ts'
-import { freePort, type Place, type Started } from './peers/peer.ts'
+import { freePorts, type Place, type Started } from './peers/peer.ts'
 import type { Under } from './peers/process.ts'
 import { loadRows, type LoadRow } from './rows.ts'
 import { machine, onStage, programOption, say, type Stage } from './stage.ts'
@@ -56,13 +56,13 @@ async function main({ folder, running }: Stage): Promise<void> {
     process.exitCode = 1
     return
   }
-  const backend = await freePort()
-  running.push(await startBackend(join(folder, 'backend'), backend))
+  const { backend, h2c } = await freePorts(['backend', 'h2c'])
+  running.push(await startBackend(join(folder, 'backend'), backend, { h2c }))
   const materials = prepareMaterials(join(folder, 'materials'))
   const rows = options.rows.split(',').map(rowOf)
   const counted: Counted[] = []
   for (const name of options.peers.split(',')) {
-    const place = { folder: join(folder, name), backend, echo: 1, materials }
+    const place = { folder: join(folder, name), backend, h2c, echo: 1, materials }
     const dumps = join(folder, `${name}.dumps`)
     for (const path of [place.folder, dumps]) mkdirSync(path)
     say(`starting ${name} under callgrind …`)
@@ -94,7 +94,7 @@ async function hasValgrind(): Promise<boolean> {
 
 function rowOf(name: string): LoadRow {
   const row = loadRows.find((candidate) => candidate.name === name)
-  if (row !== undefined && row.secure === undefined && row.websocket === undefined && row.script === undefined)
+  if (row !== undefined && [row.secure, row.websocket, row.script, row.streams].every((one) => one === undefined))
     return row
   throw new Error(`${name} is no row over HTTP/1.1 without TLS`)
 }

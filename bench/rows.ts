@@ -16,8 +16,8 @@ export interface LoadRow {
   readonly streams?: number
   /** nginx cannot do it: its figure is that of this row, measured again beside it. */
   readonly beside?: string
-  /** At most so many times nginx's CPU per request. */
-  readonly aim: number
+  /** At most so many times nginx's CPU per request; undefined: it is only watched. */
+  readonly aim?: number
 }
 
 const key = (): Readonly<Record<string, string>> => ({ 'x-api-key': apiKey })
@@ -60,6 +60,14 @@ export const loadRows: readonly LoadRow[] = [
     connections: 16,
     streams: 8,
     aim: 1.5,
+  },
+  { name: 'h2c', summary: 'HTTP/1.1 from the client, HTTP/2 to the backend', path: '/plain' },
+  {
+    name: 'h2both',
+    summary: 'HTTP/2 on both sides, in clear, 16 connections of 8 streams',
+    path: '/plain',
+    connections: 16,
+    streams: 8,
   },
   { name: 'websocket', summary: 'a message there and back, 64 bytes', path: '/ws', websocket: true, aim: 1.5 },
   { name: 'download', summary: '1 MiB from the backend', path: '/big', connections: 16, aim: 1.25 },

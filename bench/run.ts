@@ -12,7 +12,7 @@ import { expressGateway } from './peers/express-gateway.ts'
 import { gantryPeers } from './peers/gantry.ts'
 import { haproxy } from './peers/haproxy.ts'
 import { nginx } from './peers/nginx.ts'
-import { freePort, type Peer, type Place, type Started } from './peers/peer.ts'
+import { freePorts, type Peer, type Place, type Started } from './peers/peer.ts'
 import { pingap } from './peers/pingap.ts'
 import { summarise } from './profile.ts'
 import { loadRows, type LoadRow } from './rows.ts'
@@ -94,13 +94,13 @@ async function main({ folder: work, running }: Stage): Promise<void> {
   })
   for (const { peer, why } of absent) say(`LEFT OUT: ${peer}: ${why}`)
   const materials = prepareMaterials(join(work, 'materials'))
-  const [backend, echo] = [await freePort(), await freePort()]
-  const serving = await startBackend(join(work, 'backend'), backend)
+  const { backend, h2c, echo } = await freePorts(['backend', 'h2c', 'echo'])
+  const serving = await startBackend(join(work, 'backend'), backend, { h2c })
   running.push(serving, await startEcho(echo))
   const place = (name: string): Place => {
     const folder = join(work, name)
     mkdirSync(folder, { recursive: true })
-    return { folder, backend, echo, materials }
+    return { folder, backend, h2c, echo, materials }
   }
   const bench: Bench = {
     materials,

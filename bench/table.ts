@@ -6,7 +6,7 @@ export interface Row {
   readonly name: string
   readonly summary: string
   /** At most so many times nginx. */
-  readonly aim: number
+  readonly aim?: number | undefined
   readonly cells: readonly Compared[]
 }
 
@@ -44,7 +44,7 @@ function drawRows(
       const cell = row.cells.find((candidate) => candidate.peer === peer)
       return cell === undefined ? '–' : draw(cell, row)
     })
-    return [row.name, `≤ ${row.aim.toFixed(2)}`, ...cells]
+    return [row.name, row.aim === undefined ? '–' : `≤ ${row.aim.toFixed(2)}`, ...cells]
   })
   return markdown(head, lines)
 }
@@ -118,8 +118,9 @@ export function drawPicture(rows: readonly Row[]): string {
       )
       y += 15
     }
-    const aim = (190 + row.aim * unit).toFixed(1)
-    parts.push(`<line x1="${aim}" x2="${aim}" y1="${top - 1}" y2="${y}" stroke="#cc0000" stroke-dasharray="3 2"/>`)
+    const aim = (190 + (row.aim ?? 0) * unit).toFixed(1)
+    if (row.aim !== undefined)
+      parts.push(`<line x1="${aim}" x2="${aim}" y1="${top - 1}" y2="${y}" stroke="#cc0000" stroke-dasharray="3 2"/>`)
     y += 9
   }
   const height = y + 6

@@ -9,6 +9,8 @@ import { startProcess, type Cores, type Running } from './process.ts'
 export interface BackendOptions {
   readonly cores?: Cores
   readonly processes?: number
+  /** A port that speaks HTTP/2 alone, in clear. */
+  readonly h2c?: number
 }
 
 /** 64 bytes for every path, 1 MiB at /big; /upload is read whole. */
@@ -20,7 +22,7 @@ export async function startBackend(folder: string, port: number, options: Backen
     file,
     `${commonLines(folder, options.processes ?? 1)}
 http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; client_body_timeout 600s; send_timeout 600s; sendfile on; client_max_body_size 0; ${temporaryFolders(folder)}
- server { listen 127.0.0.1:${port} backlog=4096 reuseport; default_type application/json; root ${folder}/www;
+ server { listen 127.0.0.1:${port} backlog=4096 reuseport;${options.h2c === undefined ? '' : ` listen 127.0.0.1:${options.h2c} http2 backlog=4096;`} default_type application/json; root ${folder}/www;
   location = /big { default_type application/octet-stream; }
   location = /upload { client_body_buffer_size 2m; proxy_pass http://127.0.0.1:${port}/; }
   location / { return 200 '${answerBody}'; } } }`,

@@ -10,9 +10,15 @@ const version = '1.40.0'
 const folderName = `envoy-${version}`
 
 /** Rows that have a listener; the others go to `plain` or `tls`. */
-const listeners = ['plain', 'key', 'rate', 'keylimit', 'hs256', 'rs256', 'all', 'tls', 'websocket'] as const
+const listeners = ['plain', 'key', 'rate', 'keylimit', 'hs256', 'rs256', 'all', 'tls', 'h2c', 'websocket'] as const
 type Listener = (typeof listeners)[number]
-const shared: Readonly<Record<string, Listener>> = { close: 'plain', download: 'plain', upload: 'plain', h2: 'tls' }
+const shared: Readonly<Record<string, Listener>> = {
+  close: 'plain',
+  download: 'plain',
+  upload: 'plain',
+  h2: 'tls',
+  h2both: 'h2c',
+}
 
 type Json = string | number | boolean | readonly Json[] | { readonly [name: string]: Json }
 
@@ -46,7 +52,11 @@ function configure(place: Place, ports: Readonly<Record<Listener, number>>): Jso
   return {
     static_resources: {
       listeners: listeners.map((name) => listener(name, ports[name], place)),
-      clusters: [cluster('backend', place.backend), cluster('echo', place.echo)],
+      clusters: [
+        cluster('backend', place.backend),
+        cluster('echo', place.echo),
+        { ...cluster('h2c', place.h2c), ...overHttp2 },
+      ],
     },
   }
 }
@@ -66,7 +76,7 @@ function listener(name: Listener, port: number, place: Place): Json {
           routes: [
             {
               match: { prefix: '/' },
-              route: { cluster: name === 'websocket' ? 'echo' : 'backend', timeout: '0s' },
+              route: { cluster: clusterOf(name), timeout: '0s' },
               ...(name === 'all' ? { typed_per_filter_config: { cors: corsPolicy } } : {}),
             },
           ],
@@ -103,6 +113,7 @@ function filters(name: Listener, materials: Materials): readonly Json[] {
       return [token(materials.rs256Set)]
     case 'plain':
     case 'tls':
+    case 'h2c':
     case 'websocket':
       return []
   }
@@ -156,7 +167,21 @@ function transport({ tls }: Materials): Json {
   }
 }
 
-function cluster(name: string, port: number): Json {
+function clusterOf(name: Listener): string {
+  if (name === 'websocket') return 'echo'
+  return name === 'h2c' ? 'h2c' : 'backend'
+}
+
+const overHttp2 = {
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+      '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+      explicit_http_config: { http2_protocol_options: {} },
+    },
+  },
+}
+
+function cluster(name: string, port: number): { readonly [name: string]: Json } {
   const many = 100_000
   return {
     name,

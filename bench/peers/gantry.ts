@@ -1,5 +1,5 @@
 /** The configuration of the bench → Gantry on it, one process on core 0 unless more is said. */
-import { cpSync, existsSync, mkdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder } from '../cache.ts'
@@ -53,7 +53,7 @@ export function gantryPeers(program: string, profile: string | undefined): reado
   const on = (name: string, node: string, missing: () => string | undefined): Peer => ({
     name,
     missing,
-    start: (place) => startGantry(place, { program, node, ...(profile === undefined ? {} : { profile }) }),
+    start: (place) => startBoth(place, { program, node, ...(profile === undefined ? {} : { profile }) }),
   })
   return [
     on('gantry', process.execPath, () => undefined),
@@ -63,15 +63,50 @@ export function gantryPeers(program: string, profile: string | undefined): reado
   ]
 }
 
-export async function startGantry(place: Place, options: GantryOptions): Promise<StartedGantry> {
-  const ports = await freePorts(['http', 'https', 'admin'])
-  if (options.prepared === undefined) configuration(place.folder)
+/** The second process is for the rows whose backend speaks HTTP/2, and does nothing in the others. */
+async function startBoth(place: Place, options: GantryOptions): Promise<Started> {
+  const first = await startGantry(place, options)
+  const folder = `${place.folder}-h2c`
+  mkdirSync(folder, { recursive: true })
+  const { http, admin } = await freePorts(['http', 'admin'])
+  const text = readFileSync(join(root, 'bench/config/h2c/gateway.yml'), 'utf8')
+  writeFileSync(
+    join(folder, 'gateway.yml'),
+    text.replace('port: PORT', `port: ${http}`).replace('port: BACKEND', `port: ${place.h2c}`),
+  )
+  const second = await startProcess({
+    command: options.node,
+    args: argumentsOf(folder, options, ['--admin-port', String(admin)]),
+    cores: options.cores ?? '0',
+    readyPort: http,
+  })
+  return {
+    ...first,
+    pids: [...first.pids, ...second.pids],
+    origin: (row) => (overHttp2.includes(row) ? `http://127.0.0.1:${http}` : first.origin(row)),
+    stop: async () => {
+      await second.stop()
+      await first.stop()
+    },
+  }
+}
+
+function argumentsOf(folder: string, options: GantryOptions, more: readonly string[]): readonly string[] {
   const profiling = options.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${options.profile}`]
   const settings = ['--log-level', options.logLevel ?? 'error', '--watch', options.watch ?? 'off']
+  return [...profiling, ...(options.nodeArgs ?? []), options.program, 'run', folder, ...settings, ...more]
+}
+
+export async function startGantry(place: Omit<Place, 'h2c'>, options: GantryOptions): Promise<StartedGantry> {
+  const ports = await freePorts(['http', 'https', 'admin'])
+  if (options.prepared === undefined) configuration(place.folder)
   const workers = options.workers ?? 1
-  const args = [...profiling, ...(options.nodeArgs ?? []), options.program, 'run', place.folder, ...settings]
   const running = await startProcess({
-    ...wrapped(options.under, options.node, workers === 1 ? args : [...args, '--workers', String(workers)]),
+    ...wrapped(
+      options.under,
+      options.node,
+      argumentsOf(place.folder, options, workers === 1 ? [] : ['--workers', String(workers)]),
+    ),
     cores: options.cores ?? '0',
     readyPort: ports.http,
     env: { ...environment(place, ports), ...options.environment },
@@ -87,10 +122,15 @@ export async function startGantry(place: Place, options: GantryOptions): Promise
 }
 
 /** Both gateways choose by path, on one port for each scheme. */
-export function originOf(ports: GatewayPorts): (row: string) => string {
-  return (row) =>
-    row === 'tls' || row === 'h2' ? `https://127.0.0.1:${ports.https}` : `http://127.0.0.1:${ports.http}`
+export function originOf(ports: GatewayPorts): (row: string) => string | undefined {
+  return (row) => {
+    if (overHttp2.includes(row)) return undefined
+    return row === 'tls' || row === 'h2' ? `https://127.0.0.1:${ports.https}` : `http://127.0.0.1:${ports.http}`
+  }
 }
+
+/** Rows with a backend that speaks HTTP/2, which the configuration of Express Gateway cannot say. */
+const overHttp2 = ['h2c', 'h2both']
 
 /** The folder that both gateways read: the bench's two files and Gantry's default models. */
 export function configuration(folder: string): void {
@@ -100,7 +140,7 @@ export function configuration(folder: string): void {
   cpSync(join(root, 'examples/express-gateway/models'), join(folder, 'models'), { recursive: true })
 }
 
-export function environment(place: Place, ports: GatewayPorts): Readonly<Record<string, string>> {
+export function environment(place: Omit<Place, 'h2c'>, ports: GatewayPorts): Readonly<Record<string, string>> {
   const { tls, rs256File, hs256Secret } = place.materials
   return {
     NODE_ENV: 'production',

@@ -8,7 +8,21 @@ import { childrenOf, startProcess, wrapped, type Cores, type Running, type Under
 
 const program = '/usr/sbin/nginx'
 /** It verifies no tokens. */
-const rows = ['plain', 'key', 'rate', 'keylimit', 'all', 'close', 'tls', 'h2', 'websocket', 'download', 'upload']
+const rows = [
+  'plain',
+  'key',
+  'rate',
+  'keylimit',
+  'all',
+  'close',
+  'tls',
+  'h2',
+  'h2c',
+  'h2both',
+  'websocket',
+  'download',
+  'upload',
+]
 
 export interface NginxOptions {
   readonly processes?: number
@@ -26,7 +40,7 @@ export const nginx: Peer = {
 
 export async function startNginx(place: Place, options: NginxOptions = {}): Promise<Started> {
   const { folder, materials } = place
-  const { http, https } = await freePorts(['http', 'https'])
+  const { http, https, h2c, h2both } = await freePorts(['http', 'https', 'h2c', 'h2both'])
   const file = join(folder, 'nginx.conf')
   writeFileSync(
     file,
@@ -39,13 +53,15 @@ http { access_log off; keepalive_requests 1000000000; keepalive_timeout 600s; cl
  limit_req_zone $binary_remote_addr zone=rate:1m rate=1000000r/s;
  proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
  proxy_request_buffering off;
- ${options.servers?.(http) ?? server(http, https, materials.tls)} }`,
+ ${options.servers?.(http) ?? server(http, https, materials.tls) + overHttp2(h2c, h2both, place.h2c)} }`,
   )
   const running = await runNginx(folder, file, http, options.cores ?? '0', options.under)
   return {
     ...running,
     origin: (row) => {
       if (options.servers === undefined && !rows.includes(row)) return undefined
+      if (row === 'h2c') return `http://127.0.0.1:${h2c}`
+      if (row === 'h2both') return `http://127.0.0.1:${h2both}`
       return row === 'tls' || row === 'h2' ? `https://127.0.0.1:${https}` : `http://127.0.0.1:${http}`
     },
   }
@@ -60,6 +76,13 @@ function server(http: number, https: number, tls: { readonly cert: string; reado
   location /keylimit { if ($key_ok = 0) { return 401; } limit_req zone=rate burst=100000 nodelay; proxy_pass http://backend; }
   location /all { if ($key_ok = 0) { return 401; } limit_req zone=rate burst=100000 nodelay; add_header Access-Control-Allow-Origin *; proxy_pass http://backend; }
   location /ws { proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; proxy_read_timeout 600s; proxy_pass http://echo; } }`
+}
+
+/** Its only way to a backend of HTTP/2 is the one for gRPC, which takes any request; a connection there has one stream at a time. */
+function overHttp2(h2c: number, h2both: number, backend: number): string {
+  return `upstream h2c { server 127.0.0.1:${backend}; keepalive 256; keepalive_requests 1000000000; }
+ server { listen 127.0.0.1:${h2c} backlog=4096 reuseport; listen 127.0.0.1:${h2both} http2 backlog=4096;
+  location / { grpc_set_header Host $host; grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for; grpc_pass grpc://h2c; } }`
 }
 
 export const temporaryFolders = (folder: string): string =>

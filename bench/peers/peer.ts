@@ -7,8 +7,9 @@ import type { Running } from './process.ts'
 export interface Place {
   /** Of this peer alone; it exists. */
   readonly folder: string
-  /** Ports of the HTTP backend and of the one that echoes WebSocket messages. */
+  /** Ports of the HTTP backend, of the same in HTTP/2 alone, and of the one that echoes WebSocket messages. */
   readonly backend: number
+  readonly h2c: number
   readonly echo: number
   readonly materials: Materials
 }
