@@ -7,12 +7,16 @@ export interface Picker {
 
 const LONGEST = 4096
 
+const ALWAYS_FIRST: Picker = { next: () => 0 }
+
 /** Equal weights rotate strictly. Weights are reduced by their common divisor, so a cycle is as short as it can be. */
 export function createPicker(weights: readonly number[]): Picker {
+  // most forward to one place, and ten thousand of them may share a picker that remembers nothing
+  if (weights.length === 1 && Number.isInteger(weights[0]) && weights[0]! > 0) return ALWAYS_FIRST
   const whole = toIntegers(weights)
   const total = whole.reduce((sum, weight) => sum + weight, 0)
   if (total === 0) return { next: () => -1 }
-  if (weights.length === 1) return { next: () => 0 }
+  if (weights.length === 1) return ALWAYS_FIRST
   const smooth = createSmooth(whole, total)
   if (total > LONGEST) return smooth
   const cycle = Uint16Array.from({ length: total }, () => smooth.next())

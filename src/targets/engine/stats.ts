@@ -4,23 +4,37 @@ import type { UpstreamFailure } from './forward.ts'
 /** Upper bounds, seconds; the last bucket has none. */
 export const BOUNDS: readonly number[] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
+const NO_CLASSES: readonly number[] = [0, 0, 0, 0, 0, 0]
+const NO_BUCKETS: readonly number[] = Array.from({ length: BOUNDS.length + 1 }, () => 0)
+
 /** Of one route. */
 export class RouteCounts {
   /** By the first digit of the status, 1 to 5; 0: no answer. */
-  readonly classes: number[] = [0, 0, 0, 0, 0, 0]
-  readonly buckets: number[] = Array.from({ length: BOUNDS.length + 1 }, () => 0)
+  classes: readonly number[] = NO_CLASSES
+  buckets: readonly number[] = NO_BUCKETS
+  /** The same lists, once something was counted: most of ten thousand routes wait long for that. */
+  #own: { readonly classes: number[]; readonly buckets: number[] } | undefined
   /** Milliseconds. */
   total = 0
   sent = 0
 
   add(status: number, ms: number, bytes: number): void {
-    this.classes[status === 0 ? 0 : Math.floor(status / 100)]!++
+    const own = this.#own ?? this.#begin()
+    own.classes[status === 0 ? 0 : Math.floor(status / 100)]!++
     let bucket = 0
     const seconds = ms / 1000
     while (bucket < BOUNDS.length && seconds > BOUNDS[bucket]!) bucket++
-    this.buckets[bucket]!++
+    own.buckets[bucket]!++
     this.total += ms
     this.sent += bytes
+  }
+
+  #begin(): { readonly classes: number[]; readonly buckets: number[] } {
+    const own = { classes: [...NO_CLASSES], buckets: [...NO_BUCKETS] }
+    this.#own = own
+    this.classes = own.classes
+    this.buckets = own.buckets
+    return own
   }
 }
 

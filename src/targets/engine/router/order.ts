@@ -8,21 +8,26 @@ export const NONE = -1
  * For each of `after` its place in `before`, increasing; NONE for what is new and for what moved. As many stay as can in
  * order (a longest increasing subsequence).
  */
-export function* placesOf<T>(before: readonly { readonly value: T }[], after: readonly T[]): Work<Int32Array> {
+export function* placesOf<Before, T>(
+  before: readonly Before[],
+  valueOf: (item: Before) => T,
+  after: readonly T[],
+): Work<Int32Array> {
+  const old = (place: number): T => valueOf(before[place] as Before)
   const places = new Int32Array(after.length).fill(NONE)
   const shorter = Math.min(before.length, after.length)
   let first = 0
-  while (first < shorter && before[first]?.value === after[first]) places[first] = first++
+  while (first < shorter && old(first) === after[first]) places[first] = first++
   let tail = 0
-  while (tail < shorter - first && before[before.length - 1 - tail]?.value === after[after.length - 1 - tail]) {
+  while (tail < shorter - first && old(before.length - 1 - tail) === after[after.length - 1 - tail]) {
     tail++
     places[after.length - tail] = before.length - tail
   }
   yield
   const end = after.length - tail
-  const known = new Map<T | undefined, number>()
+  const known = new Map<T, number>()
   for (let place = first; place < before.length - tail; place++) {
-    known.set(before[place]?.value, place)
+    known.set(old(place), place)
     if (place % 256 === 255) yield
   }
   if (known.size === 0) return places
@@ -33,7 +38,7 @@ export function* placesOf<T>(before: readonly { readonly value: T }[], after: re
   const placeOfRun = (length: number): number => candidates[smallest[length] ?? 0] ?? NONE
   for (let at = first; at < end; at++) {
     if (at % 256 === 255) yield
-    const place = known.get(after[at])
+    const place = known.get(after[at] as T)
     if (place === undefined) continue
     candidates[at] = place
     let low = 0

@@ -69,7 +69,7 @@ export class RuleTable<T> implements Rules<T> {
   /** In pieces. `askedOf` a value is always the same; `before`: what the list before was compiled to. */
   static *of<T>(values: readonly T[], askedOf: (value: T) => Asked, before?: RuleTable<T>): Work<RuleTable<T>> {
     const old = before === undefined ? [] : before.#entries
-    const places = yield* placesOf(old, values)
+    const places = yield* placesOf(old, ({ value }) => value, values)
     yield
     const keys = keysOf(places, (place) => old[place]?.index ?? NONE)
     yield
