@@ -22,7 +22,7 @@ export function isToken(text: string): boolean {
 export function isValue(text: string): boolean {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
-    if (code > 255 || VALUE[code] === 0) return false
+    if (code < 0x20 ? code !== 0x09 : code === 0x7f || code > 0xff) return false
   }
   return true
 }

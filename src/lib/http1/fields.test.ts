@@ -1,7 +1,7 @@
 /** Fields against a list: whatever is read, set, added and taken away in whatever order, both say and write the same. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Fields } from './fields.ts'
+import { type Fields, TAGGED, tagOf } from './fields.ts'
 import { parseRequestHead } from './head.ts'
 
 const name = fc.constantFrom(
@@ -59,6 +59,23 @@ test('fields and a list of them agree', () => {
     },
   )
   fc.assert(property, { numRuns: 1000 })
+})
+
+test.each(TAGGED)('%s has its tag in any case', (lower) => {
+  const values: Readonly<Record<string, string>> = { 'content-length': '1', 'transfer-encoding': 'chunked' }
+  for (const name of [lower, lower.toUpperCase(), lower.replaceAll(/^.|-./g, (start) => start.toUpperCase())]) {
+    const value = values[lower] ?? '100-continue'
+    const head = parseRequestHead(
+      `GET / HTTP/1.1\r\n${lower === 'host' ? '' : 'Host: x\r\n'}${name}: ${value}\r\n\r\n`,
+      {
+        headerCount: 100,
+        targetBytes: 100,
+      },
+    )
+    if (head.kind === 'refusal') throw new Error(head.reason)
+    expect(tagOf(lower, 0, lower.length)).not.toBe(0)
+    expect(head.fields.tagged(tagOf(lower, 0, lower.length))).toBe(true)
+  }
 })
 
 test('what cannot be written throws, however often it is tried', () => {

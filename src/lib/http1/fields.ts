@@ -303,6 +303,26 @@ function isSpace(code: number): boolean {
   return code === 0x20 || code === 0x09
 }
 
+/** All names that have tags. */
+export const TAGGED: readonly string[] = [
+  'te',
+  'host',
+  'date',
+  'proxy',
+  'expect',
+  'upgrade',
+  'trailer',
+  'connection',
+  'keep-alive',
+  'content-length',
+  'x-forwarded-for',
+  'proxy-connection',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'transfer-encoding',
+  'x-forwarded-proto',
+]
+
 /** The tags of the name that stands in `text` from `start` for `length` characters. Any case. */
 export function tagOf(text: string, start: number, length: number): number {
   switch (length) {
@@ -338,40 +358,63 @@ export function tagOf(text: string, start: number, length: number): number {
   }
 }
 
-/** The same over bytes. */
-export function tagOfBytes(bytes: Uint8Array, start: number, length: number): number {
-  // by length first: most names are none of these
+const CONNECTION = wordsOf('connection')
+const CONTENT_LENGTH = wordsOf('content-length')
+const [HOST] = wordsOf('host')
+const [DATE] = wordsOf('date')
+
+/** The same over bytes that are characters of a token; `first` is the first of them, `view` the same bytes. */
+export function tagOfBytes(bytes: Uint8Array, view: DataView, start: number, length: number, first: number): number {
+  // by length and first letter: most names are none of these
   switch (length) {
     case 2:
       return sameBytes(bytes, start, 'te') ? TAG.hop : 0
     case 4:
-      if (sameBytes(bytes, start, 'host')) return TAG.host
-      return sameBytes(bytes, start, 'date') ? TAG.date : 0
+      if (first === 104 || first === 72) return (view.getInt32(start, true) | 0x20202020) === HOST ? TAG.host : 0
+      if (first !== 100 && first !== 68) return 0
+      return (view.getInt32(start, true) | 0x20202020) === DATE ? TAG.date : 0
     case 5:
-      return sameBytes(bytes, start, 'proxy') ? TAG.hop : 0
+      return (first === 112 || first === 80) && sameBytes(bytes, start, 'proxy') ? TAG.hop : 0
     case 6:
-      return sameBytes(bytes, start, 'expect') ? TAG.expect : 0
+      return (first === 101 || first === 69) && sameBytes(bytes, start, 'expect') ? TAG.expect : 0
     case 7:
-      if (sameBytes(bytes, start, 'upgrade')) return TAG.hop
-      return sameBytes(bytes, start, 'trailer') ? TAG.trailer : 0
+      if (first === 117 || first === 85) return sameBytes(bytes, start, 'upgrade') ? TAG.hop : 0
+      return (first === 116 || first === 84) && sameBytes(bytes, start, 'trailer') ? TAG.trailer : 0
     case 10:
-      if (sameBytes(bytes, start, 'connection')) return TAG.hop
-      return sameBytes(bytes, start, 'keep-alive') ? TAG.alive : 0
+      if (first === 99 || first === 67) return sameWords(view, start, CONNECTION, 10) ? TAG.hop : 0
+      return (first === 107 || first === 75) && sameBytes(bytes, start, 'keep-alive') ? TAG.alive : 0
     case 14:
-      return sameBytes(bytes, start, 'content-length') ? TAG.length : 0
+      return (first === 99 || first === 67) && sameWords(view, start, CONTENT_LENGTH, 14) ? TAG.length : 0
     case 15:
-      return alikeBytes(bytes, start, 'x-forwarded-for') ? TAG.forwarded : 0
+      return (first === 120 || first === 88) && alikeBytes(bytes, start, 'x-forwarded-for') ? TAG.forwarded : 0
     case 16:
-      if (sameBytes(bytes, start, 'proxy-connection')) return TAG.hop
+      if (first === 112 || first === 80) return sameBytes(bytes, start, 'proxy-connection') ? TAG.hop : 0
+      if (first !== 120 && first !== 88) return 0
       return alikeBytes(bytes, start, 'x-forwarded-host') || alikeBytes(bytes, start, 'x-forwarded-port')
         ? TAG.forwarded
         : 0
     case 17:
-      if (sameBytes(bytes, start, 'transfer-encoding')) return TAG.coding
-      return alikeBytes(bytes, start, 'x-forwarded-proto') ? TAG.forwarded : 0
+      if (first === 116 || first === 84) return sameBytes(bytes, start, 'transfer-encoding') ? TAG.coding : 0
+      return (first === 120 || first === 88) && alikeBytes(bytes, start, 'x-forwarded-proto') ? TAG.forwarded : 0
     default:
       return 0
   }
+}
+
+/** Letters and dashes, at least four → words of four bytes, little-endian; the last one may begin within the one before it. */
+export function wordsOf(lower: string): readonly number[] {
+  const bytes = Buffer.from(lower, 'latin1')
+  const words: number[] = []
+  for (let at = 0; at + 4 <= bytes.length; at += 4) words.push(bytes.readInt32LE(at))
+  if (bytes.length % 4 !== 0) words.push(bytes.readInt32LE(bytes.length - 4))
+  return words
+}
+
+/** Do these bytes stand at `start`, in any case? Of bytes that may stand in a value: no other becomes one of `lower` by that bit. */
+export function sameWords(view: DataView, start: number, words: readonly number[], length: number): boolean {
+  const last = words.length - 1
+  for (let at = 0; at < last; at++) if ((view.getInt32(start + at * 4, true) | 0x20202020) !== words[at]) return false
+  return (view.getInt32(start + length - 4, true) | 0x20202020) === words[last]
 }
 
 export function sameBytes(bytes: Uint8Array, start: number, lower: string): boolean {

@@ -1,7 +1,7 @@
 /** The text of a head → its parts, or why it is refused (RFC 9112 §2–6). Pure. One reading or none. */
 import { TARGET, TOKEN, VALUE } from './characters.ts'
-import { Fields, HOP, nameBits, sameBytes, TAG, tagOf, tagOfBytes } from './fields.ts'
-import { latin1 } from './latin1.ts'
+import { Fields, HOP, nameBits, sameBytes, sameWords, TAG, TAGGED, tagOf, tagOfBytes, wordsOf } from './fields.ts'
+import { latin1, viewOf } from './latin1.ts'
 import { hostOf, isPlainPath, splitAbsolute } from './target.ts'
 
 export interface HeadLimits {
@@ -45,6 +45,8 @@ export interface RequestHead {
   readonly upgrade: string | undefined
   /** Does the client take trailers (TE: trailers)? */
   readonly trailers: boolean
+  /** Bytes, from the first line to the empty line, included. */
+  readonly size: number
 }
 
 export interface ResponseHead {
@@ -57,6 +59,8 @@ export interface ResponseHead {
   readonly chunked: boolean
   readonly keepAlive: boolean
   readonly upgrade: string | undefined
+  /** As of a request. */
+  readonly size: number
 }
 
 const bad = (reason: string): Refusal => Object.freeze(new Refusal(400, reason))
@@ -92,8 +96,22 @@ export function parseRequestHead(text: string, limits: HeadLimits): RequestHead 
   return readRequestHead(bytes, 0, bytes.length, limits)
 }
 
-/** The same for bytes[from, end). Nothing of `bytes` is kept. */
+/** The same for bytes[from, end). Nothing of what is in `bytes` is kept. */
 export function readRequestHead(bytes: Buffer, from: number, end: number, limits: HeadLimits): RequestHead | Refusal {
+  const head = readNextRequestHead(bytes, from, end, limits)
+  return head.kind === 'request' && head.size !== end - from ? BAD_FIELD_NAME : head
+}
+
+/**
+ * The same for a head that begins at `from` and ends at `end` or before. What is not whole is refused, too, and where something
+ * is wrong the reason may be another one: then `endOfHead` says what there is, and `readRequestHead` why it is refused.
+ */
+export function readNextRequestHead(
+  bytes: Buffer,
+  from: number,
+  end: number,
+  limits: HeadLimits,
+): RequestHead | Refusal {
   let at = from
   let code = 0
   while (TOKEN[(code = bytes[at]!)] === 1) at++
@@ -107,20 +125,21 @@ export function readRequestHead(bytes: Buffer, from: number, end: number, limits
   const lineEnd = at + 9
   if (bytes[lineEnd] !== 13 || bytes[lineEnd + 1] !== 10) return BAD_VERSION
   const minor = bytes[lineEnd - 1]! - 48
-  const text = latin1(bytes, from, end)
   if (!isVersion1(bytes, at + 1) || (minor !== 0 && minor !== 1)) {
-    if (text.startsWith('PRI * HTTP/2.0\r\n')) return PREFACE
-    return /^ HTTP\/\d\.\d$/.test(text.slice(at - from, lineEnd - from)) ? OTHER_VERSION : BAD_VERSION
+    const line = latin1(bytes, from, lineEnd)
+    if (line === 'PRI * HTTP/2.0') return PREFACE
+    return /^ HTTP\/\d\.\d$/.test(line.slice(at - from)) ? OTHER_VERSION : BAD_VERSION
   }
+
+  const framing = readFields(bytes, from, lineEnd + 2, end, limits.headerCount, minor)
+  if (framing.kind === 'refusal') return framing
+  const { text } = framing.fields
   const method = isGet(bytes, from) ? 'GET' : text.slice(0, methodSize)
   const originalTarget =
     at - targetStart === 1 && bytes[targetStart] === 0x2f ? '/' : text.slice(methodSize + 1, at - from)
 
-  const framing = readFields(bytes, from, lineEnd + 2, end, text, limits.headerCount, minor)
-  if (framing.kind === 'refusal') return framing
-
   let target = originalTarget
-  let authority = framing.host
+  let authority = framing.hosts === 0 ? undefined : text.slice(framing.hostStart, framing.hostEnd)
   if (framing.hosts > 1 || (framing.hosts === 0 && minor === 1)) return NO_HOST
   let host = ''
   if (authority !== undefined) {
@@ -174,6 +193,7 @@ export function readRequestHead(bytes: Buffer, from: number, end: number, limits
     expectContinue: framing.expects > 0 && minor === 1 && (framing.chunked || framing.length > 0),
     upgrade: framing.upgrading && minor === 1 ? framing.fields.get('upgrade') : undefined,
     trailers: framing.trailers,
+    size: text.length,
   }
 }
 
@@ -203,8 +223,19 @@ export function parseResponseHead(text: string, limits: { readonly headerCount: 
   return readResponseHead(bytes, 0, bytes.length, limits)
 }
 
-/** The same for bytes[from, end). Nothing of `bytes` is kept. */
+/** The same for bytes[from, end). Nothing of what is in `bytes` is kept. */
 export function readResponseHead(
+  bytes: Buffer,
+  from: number,
+  end: number,
+  limits: { readonly headerCount: number },
+): ResponseHead | Refusal {
+  const head = readNextResponseHead(bytes, from, end, limits)
+  return head.kind === 'response' && head.size !== end - from ? BAD_FIELD_NAME : head
+}
+
+/** The same for a head that ends at `end` or before: see readNextRequestHead. */
+export function readNextResponseHead(
   bytes: Buffer,
   from: number,
   end: number,
@@ -217,15 +248,14 @@ export function readResponseHead(
   const ones = bytes[from + 11]! - 48
   if (!(hundreds >= 1 && hundreds <= 5 && tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9)) return BAD_STATUS
   let at = from + 12
-  const text = latin1(bytes, from, end)
   let reason = ''
   if (bytes[at] === 0x20) {
     at++
     while (VALUE[bytes[at]!] === 1) at++
-    reason = at - from === 15 && bytes[at - 2] === 79 && bytes[at - 1] === 75 ? 'OK' : text.slice(13, at - from)
+    reason = at - from === 15 && bytes[at - 2] === 79 && bytes[at - 1] === 75 ? 'OK' : latin1(bytes, from + 13, at)
   }
   if (bytes[at] !== 13 || bytes[at + 1] !== 10) return BAD_STATUS
-  const framing = readFields(bytes, from, at + 2, end, text, limits.headerCount, minor)
+  const framing = readFields(bytes, from, at + 2, end, limits.headerCount, minor)
   if (framing.kind === 'refusal') return framing
   return {
     kind: 'response',
@@ -237,15 +267,17 @@ export function readResponseHead(
     chunked: framing.chunked,
     keepAlive: framing.close ? false : minor === 1 || framing.keepAlive,
     upgrade: framing.upgrading ? framing.fields.get('upgrade') : undefined,
+    size: framing.fields.text.length,
   }
 }
 
 /** The trailer section with its last CRLF. Fields that would frame, route or authorise are refused (RFC 9110 §6.5.1). */
 export function parseTrailers(text: string, limits: { readonly headerCount: number }): Fields | Refusal {
   const bytes = Buffer.from(text, 'latin1')
-  const framing = readFields(bytes, 0, 0, bytes.length, text, limits.headerCount, 1)
+  const framing = readFields(bytes, 0, 0, bytes.length, limits.headerCount, 1)
   if (framing.kind === 'refusal') return framing
   const { fields } = framing
+  if (fields.text.length !== bytes.length) return BAD_FIELD_NAME
   if (fields.tagged(HOP | TAG.host | TAG.length | TAG.coding | TAG.expect | TAG.trailer | TAG.forwarded)) {
     return BAD_TRAILER
   }
@@ -268,7 +300,9 @@ interface Framing {
   fields: Fields
   length: number
   chunked: boolean
-  host: string | undefined
+  /** Of the last Host, from the first byte of the head. */
+  hostStart: number
+  hostEnd: number
   hosts: number
   close: boolean
   keepAlive: boolean
@@ -284,7 +318,8 @@ const read: Framing = {
   fields: new Fields(),
   length: -1,
   chunked: false,
-  host: undefined,
+  hostStart: 0,
+  hostEnd: 0,
   hosts: 0,
   close: false,
   keepAlive: false,
@@ -294,13 +329,12 @@ const read: Framing = {
   trailers: false,
 }
 
-/** Field lines from bytes[start] to the empty line that ends at `end`; `text` is bytes[from, end). */
+/** Field lines from bytes[start] to the empty line, which ends at `end` or before; the head begins at `from`. */
 function readFields(
   bytes: Buffer,
   from: number,
   start: number,
   end: number,
-  text: string,
   most: number,
   minor: number,
 ): Framing | Refusal {
@@ -313,7 +347,6 @@ function readFields(
   let tags = 0
   let firsts = 0
   let lasts = 0
-  read.host = undefined
   read.hosts = 0
   read.close = false
   read.keepAlive = false
@@ -321,28 +354,48 @@ function readFields(
   read.expects = 0
   read.expect = ''
   read.trailers = false
+  const view = viewOf(bytes)
+  const words = end - 4
+  const token = TOKEN
   for (;;) {
     const first = bytes[at]!
     if (first === 13) break
     const nameStart = at
-    while (TOKEN[bytes[at]!] === 1) at++
-    if (bytes[at] !== 0x3a || at === nameStart) return first === 0x20 || first === 0x09 ? FOLDED : BAD_FIELD_NAME
+    let code = first
+    for (;;) {
+      // letters and dashes first: the table is for what is rarer
+      const lower = code | 0x20
+      if ((lower < 0x61 || lower > 0x7a) && code !== 0x2d && token[code] !== 1) break
+      code = bytes[++at]!
+    }
+    if (code !== 0x3a || at === nameStart) return first === 0x20 || first === 0x09 ? FOLDED : BAD_FIELD_NAME
     if (++count > most) return MANY_FIELDS
-    const nameEnd = at++
-    let code = bytes[at]!
+    const size = at - nameStart
+    const last = bytes[at - 1]!
+    code = bytes[++at]!
     while (code === 0x20 || code === 0x09) code = bytes[++at]!
     const valueStart = at
-    while (VALUE[code] === 1) code = bytes[++at]!
+    // is none of these four bytes a control character? The test of all at once finds whether there is one, not which
+    while (at <= words) {
+      const word = view.getInt32(at, true)
+      const deleted = word ^ 0x7f7f7f7f
+      if (((((word - 0x20202020) & ~word) | ((deleted - 0x01010101) & ~deleted)) & 0x80808080) !== 0) break
+      at += 4
+    }
+    code = bytes[at]!
+    while (code > 0x1f ? code !== 0x7f : code === 0x09) code = bytes[++at]!
     if (code !== 13 || bytes[at + 1] !== 10) return BAD_FIELD_VALUE
     const lineEnd = at
     at += 2
-    const size = nameEnd - nameStart
-    firsts |= nameBits(size, first)
-    lasts |= nameBits(size, bytes[nameEnd - 1]!)
-    const tag = tagOfBytes(bytes, nameStart, size)
+    const firstBit = nameBits(size, first)
+    const lastBit = nameBits(size, last)
+    firsts |= firstBit
+    lasts |= lastBit
+    if ((firstBit & TAGGED_FIRST) === 0 || (lastBit & TAGGED_LAST) === 0) continue
+    const tag = tagOfBytes(bytes, view, nameStart, size, first)
     if (tag === 0) {
       // a CGI-like backend would read these as the framing fields
-      if ((size === 14 || size === 17) && isDisguised(bytes, nameStart, size)) return DISGUISED
+      if ((size === 14 || size === 17) && isDisguised(bytes, nameStart, size, first)) return DISGUISED
       continue
     }
     marks.push(nameStart - from, at - from, tag)
@@ -360,7 +413,7 @@ function readFields(
       }
       case TAG.coding: {
         if (++codings > 1) return BAD_CODING
-        const value = text.slice(valueStart - from, valueEnd - from)
+        const value = latin1(bytes, valueStart, valueEnd)
         if (value.toLowerCase() !== 'chunked' || tabBetween(bytes, valueEnd, lineEnd)) {
           return value === '' || /chunked|^identity$/i.test(value) ? BAD_CODING : OTHER_CODING
         }
@@ -368,30 +421,32 @@ function readFields(
       }
       case TAG.host:
         read.hosts++
-        read.host = text.slice(valueStart - from, valueEnd - from)
+        read.hostStart = valueStart - from
+        read.hostEnd = valueEnd - from
         break
       case TAG.expect:
         read.expects++
-        read.expect = text.slice(valueStart - from, valueEnd - from)
+        read.expect = latin1(bytes, valueStart, valueEnd)
         break
       case TAG.hop:
         if (size === 10) {
           const valueSize = valueEnd - valueStart
-          if (valueSize === 10 && sameBytes(bytes, valueStart, 'keep-alive')) read.keepAlive = true
+          if (valueSize === 10 && sameWords(view, valueStart, KEEP_ALIVE, 10)) read.keepAlive = true
           else if (valueSize === 5 && sameBytes(bytes, valueStart, 'close')) read.close = true
-          else (options ??= []).push(text.slice(valueStart - from, valueEnd - from))
+          else (options ??= []).push(latin1(bytes, valueStart, valueEnd))
         } else if (size === 2) {
-          read.trailers ||= TRAILERS.test(text.slice(valueStart - from, valueEnd - from))
+          read.trailers ||= TRAILERS.test(latin1(bytes, valueStart, valueEnd))
         }
         break
     }
   }
-  if (bytes[at + 1] !== 10 || at + 2 !== end) return BAD_FIELD_NAME
+  if (bytes[at + 1] !== 10 || at + 2 > end) return BAD_FIELD_NAME
   if (codings > 0) {
     if (length >= 0) return TWO_LENGTHS
     // RFC 9112 §6.1: chunked in a message of 1.0 means that somebody on the way did not understand it
     if (minor === 0) return BAD_CODING
   }
+  const text = latin1(bytes, from, at + 2)
   const fields = new Fields(text, start - from, at - from, marks, tags, firsts, lasts)
   if (options !== undefined) {
     for (const option of options.join(',').split(',')) {
@@ -410,6 +465,10 @@ function readFields(
   return read
 }
 
+/** See nameBits: a name whose bits are not in these has no tag, and is not disguised as one that has: `_` is neither first nor last. */
+const TAGGED_FIRST = TAGGED.reduce((bits, name) => bits | nameBits(name.length, name.charCodeAt(0)), 0)
+const TAGGED_LAST = TAGGED.reduce((bits, name) => bits | nameBits(name.length, name.charCodeAt(name.length - 1)), 0)
+const KEEP_ALIVE = wordsOf('keep-alive')
 const TRAILERS = /(?:^|,)[ \t]*trailers[ \t]*(?:,|;|$)/i
 
 function tabBetween(bytes: Buffer, start: number, end: number): boolean {
@@ -429,7 +488,8 @@ function digits(bytes: Buffer, start: number, end: number): number {
   return value
 }
 
-function isDisguised(bytes: Buffer, start: number, size: number): boolean {
+function isDisguised(bytes: Buffer, start: number, size: number, first: number): boolean {
+  if ((first | 0x20) !== (size === 14 ? 0x63 : 0x74)) return false
   return size === 14 ? sameBytes(bytes, start, 'content_length') : sameBytes(bytes, start, 'transfer_encoding')
 }
 

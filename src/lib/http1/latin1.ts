@@ -26,3 +26,19 @@ export function endOfHead(bytes: Buffer, from: number, end: number): number {
   }
   return -1
 }
+
+let viewed: Buffer | undefined
+let view: DataView = new DataView(new ArrayBuffer(0))
+let viewedBefore: Buffer | undefined
+let viewBefore = view
+
+/** The same memory, to read four bytes at a time. The last two are remembered: heads are read from the same memory again and again. */
+export function viewOf(bytes: Buffer): DataView {
+  if (bytes === viewed) return view
+  const before = view
+  view = bytes === viewedBefore ? viewBefore : new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  viewedBefore = viewed
+  viewBefore = before
+  viewed = bytes
+  return view
+}

@@ -2,6 +2,7 @@
 import { randomFillSync } from 'node:crypto'
 import { isToken, TARGET } from '../../lib/http1/characters.ts'
 import { Fields } from '../../lib/http1/fields.ts'
+import { latin1 } from '../../lib/http1/latin1.ts'
 import type { Route } from '../../model/model.ts'
 import type { Body, ConnectionFacts, Exchange, ExchangeRequest, ExchangeResponse, Step } from '../../policies/policy.ts'
 import type { ConsumerRecord } from '../../policies/services.ts'
@@ -303,20 +304,34 @@ function isTarget(target: string): boolean {
 }
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+const ID = 22
+/** Made at once: whoever keeps one id keeps the text of all. */
+const BATCH = 64
 // one call for some hundred names: what it costs hardly depends on how much is asked for
 const random = Buffer.alloc(8192)
 let randomAt = random.length
+const characters = Buffer.alloc(ID * BATCH)
+let ids = ''
+let idsAt = 0
 
 /** 22 characters of base62 hold 130 bits. */
 function makeId(): string {
-  let id = ''
-  while (id.length < 22) {
+  if (idsAt === ids.length) {
+    ids = makeIds()
+    idsAt = 0
+  }
+  return ids.slice(idsAt, (idsAt += ID))
+}
+
+function makeIds(): string {
+  let at = 0
+  while (at < characters.length) {
     if (randomAt === random.length) {
       randomFillSync(random)
       randomAt = 0
     }
     const value = random[randomAt++]! & 63
-    if (value < 62) id += ALPHABET[value]
+    if (value < ALPHABET.length) characters[at++] = ALPHABET.charCodeAt(value)
   }
-  return id
+  return latin1(characters, 0, characters.length)
 }

@@ -3,7 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { TLSSocket } from 'node:tls'
 import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
 import { HOP, TAG, type Fields } from '../../lib/http1/fields.ts'
-import { readRequestHead, PREFACE, Refusal, type RequestHead } from '../../lib/http1/head.ts'
+import { readNextRequestHead, readRequestHead, PREFACE, Refusal, type RequestHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import { clock, dateLine } from './clock.ts'
 import { BodyFlow } from './body-flow.ts'
@@ -130,19 +130,24 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
     const { limits } = this.#open.plan
     // RFC 9112 §2.2: one empty line before a request is an old habit, and harmless
     if (bytes[at] === 13 && bytes[at + 1] === 10 && at + 1 < length) at += 2
-    const end = endOfHead(bytes, at, length)
-    if (end < 0 || end - at > limits.headBytes) {
-      this.#onPartOfHead(bytes, at, length)
-      return -1
+    // most heads come whole, and are good: that is found out on the way
+    let head = this.#waitsForHead ? PART : readNextRequestHead(bytes, at, length, limits)
+    if (head.kind === 'refusal' || head.size > limits.headBytes) {
+      const end = endOfHead(bytes, at, length)
+      if (end < 0 || end - at > limits.headBytes) {
+        this.#onPartOfHead(bytes, at, length)
+        return -1
+      }
+      head = readRequestHead(bytes, at, end, limits)
     }
     this.#waitsForHead = false
-    const head = readRequestHead(bytes, at, end, limits)
     if (head.kind === 'refusal') {
       const take = (): boolean =>
         this.#open.takePreface(this, this.#wire, bytes.subarray(at, length), () => this.#leave())
       if (head !== PREFACE || !take()) this.#refuse(head)
       return -1
     }
+    const end = at + head.size
     this.#begin(head, end === length)
     return end
   }
@@ -560,6 +565,8 @@ export class ClientConnection extends Deadline implements Inbound, PieceSink, Tu
   }
 }
 
+/** Whoever has sent a part may send the rest byte by byte: what is there is not read again each time. */
+const PART = Object.freeze(new Refusal(400, 'part-of-head'))
 const LONG_HEAD = Object.freeze(new Refusal(431, 'head-too-long'))
 const LONG_TARGET = Object.freeze(new Refusal(414, 'target-too-long'))
 const LONG_BODY = Object.freeze(new Refusal(413, 'body-too-large'))

@@ -1,7 +1,7 @@
 /** One HTTP/1.1 connection to an endpoint: an exchange at a time goes out as text and comes back as an answer. */
 import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
 import { TAG, type Fields } from '../../lib/http1/fields.ts'
-import { readResponseHead, type Refusal, type ResponseHead } from '../../lib/http1/head.ts'
+import { readNextResponseHead, readResponseHead, Refusal, type ResponseHead } from '../../lib/http1/head.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import { Refusal as BodyRefusal } from '../../policies/policy.ts'
 import type { BodySink } from './body-flow.ts'
@@ -19,6 +19,7 @@ const CONNECT_TIMEOUT = 5000
 /** Shorter than what servers usually wait; a server that says when it will close is believed. */
 const IDLE_TIMEOUT = 30_000
 const ALPN: readonly string[] = ['http/1.1']
+const PART = Object.freeze(new Refusal(400, 'part-of-head'))
 /** Small pieces are joined into one write. */
 const JOIN = 16_384
 
@@ -39,6 +40,8 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
   #exchange: EngineExchange | undefined
   /** Bytes of a head that is not whole yet. */
   #held: Buffer | undefined
+  /** What comes byte by byte is not read again each time. */
+  #inPieces = false
   #out = ''
   #joining = false
   #requestDone = true
@@ -76,6 +79,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     exchange.outbound = this
     this.#uses++
     this.#anyByte = false
+    this.#inPieces = false
     this.#interim = 0
     this.#interimBytes = 0
     const timeouts = exchange.plan?.forward.timeouts
@@ -253,19 +257,25 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
   #onHeadBytes(bytes: Buffer, length: number, exchange: EngineExchange): number {
     let from = 0
     for (;;) {
-      const end = endOfHead(bytes, from, length)
-      if (end < 0 || end - from > HEAD_BYTES) {
-        if (length - from > HEAD_BYTES) this.#fail('bad-answer', 'bad-answer: head-too-long')
-        else this.#held = Wire.keep(bytes.subarray(from, length))
-        return -1
+      // most heads come whole, and are good: that is found out on the way
+      let head = this.#inPieces ? PART : readNextResponseHead(bytes, from, length, HEAD_LIMITS)
+      if (head.kind === 'refusal' || head.size > HEAD_BYTES) {
+        const end = endOfHead(bytes, from, length)
+        if (end < 0 || end - from > HEAD_BYTES) {
+          if (length - from > HEAD_BYTES) this.#fail('bad-answer', 'bad-answer: head-too-long')
+          else {
+            this.#held = Wire.keep(bytes.subarray(from, length))
+            this.#inPieces = true
+          }
+          return -1
+        }
+        head = readResponseHead(bytes, from, end, HEAD_LIMITS)
       }
-      const head = readResponseHead(bytes, from, end, HEAD_LIMITS)
-      const size = end - from
-      from = end
       if (head.kind === 'refusal') {
         this.#fail('bad-answer', `bad-answer: ${head.reason}`)
         return -1
       }
+      from += head.size
       if (head.status >= 200) {
         this.#onHead(head, exchange)
         return from
@@ -274,7 +284,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
         this.#upgrade(exchange, head.fields, from < length ? bytes.subarray(from, length) : undefined)
         return -1
       }
-      this.#interimBytes += size
+      this.#interimBytes += head.size
       if (++this.#interim > INTERIM_MOST || this.#interimBytes > HEAD_BYTES) {
         this.#fail('bad-answer', 'bad-answer: too-many-interim')
         return -1
