@@ -62,7 +62,7 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
   const { engine, door, plugins, services } = core
   const kargo = createKargo({ events, metrics })
   const workers =
-    settings.workers === 1
+    shared === undefined
       ? undefined
       : await startWorkers({
           count: settings.workers,
@@ -70,7 +70,7 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
           environment: { [workerVariable]: JSON.stringify({ settings, folder, shared } satisfies WorkerOrders) },
           compile: (plan) => engine.compile(plan),
           compileInTurns: (plan) => engine.compileInTurns(plan),
-          counters: () => services.counters,
+          folder: shared,
           events,
         })
   if (workers !== undefined) metrics.join(() => workers.metrics())

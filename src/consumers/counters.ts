@@ -1,28 +1,12 @@
 /** Windows that are counted: in this process, or in a Redis for all that share it. */
+import { Windows } from '../lib/windows.ts'
 import type { Counters, CounterState } from '../policies/services.ts'
 import type { RedisConnection } from './redis.ts'
 
-/** Exact over this process. Windows whose time is over are swept out as others come. */
+/** Exact over this process. */
 export function memoryCounters(now: () => number = Date.now): Counters {
-  const windows = new Map<string, { count: number; resetAt: number }>()
-  let sweepAt = 4096
-  return {
-    add: (key, windowMs, amount = 1): CounterState => {
-      const time = now()
-      let window = windows.get(key)
-      if (window === undefined || window.resetAt <= time) {
-        window = { count: 0, resetAt: time + windowMs }
-        windows.set(key, window)
-        if (windows.size > sweepAt) {
-          for (const [each, { resetAt }] of windows) if (resetAt <= time) windows.delete(each)
-          sweepAt = Math.max(4096, windows.size * 2)
-        }
-      }
-      // giving back never makes a debt: the window may have begun after what is given back was taken
-      window.count = Math.max(0, window.count + amount)
-      return { count: window.count, resetAt: window.resetAt }
-    },
-  }
+  const windows = new Windows()
+  return { add: (key, windowMs, amount = 1) => windows.add(now(), key, windowMs, amount) }
 }
 
 /**

@@ -1,4 +1,4 @@
-/** What the primary and its workers say to each other. Types only. */
+/** What the primary and its workers say to each other: types, and where a worker finds the ledger. */
 import type { AddressInfo } from 'node:net'
 import type { Diagnostic } from '../model/diagnostic.ts'
 import type { PlanMessage } from '../pipeline/wire.ts'
@@ -7,9 +7,6 @@ export type ToWorker =
   | { readonly kind: 'grant'; readonly turn: number; readonly wishes: unknown }
   /** Items are answered by `took`; the plan behind them is served, and answered by `applied`. */
   | { readonly kind: 'plan'; readonly turn: number; readonly piece: PlanMessage }
-  /** Sums in the order they were asked for: count, end of the window, count, … */
-  | { readonly kind: 'counted'; readonly turn: number; readonly sums: readonly number[] }
-  | { readonly kind: 'failed'; readonly turn: number; readonly message: string }
   | { readonly kind: 'metrics'; readonly turn: number }
   | { readonly kind: 'stop'; readonly graceMs: number }
 
@@ -26,5 +23,6 @@ export type FromWorker =
       readonly diagnostics: readonly Diagnostic[]
       readonly addresses: readonly (readonly [listener: string, address: AddressInfo])[]
     }
-  /** Key, window, amount, key, window, amount, … */
-  | { readonly kind: 'count'; readonly turn: number; readonly asked: readonly (string | number)[] }
+
+/** In a worker's environment: the folder of the ledger. */
+export const ledgerVariable = 'GANTRY_LEDGER'

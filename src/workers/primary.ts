@@ -1,13 +1,14 @@
 /** Several workers as one target: plans are compiled here for their diagnostics, and served there. Effect. */
 import cluster, { type Worker } from 'node:cluster'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import type { Diagnostic } from '../model/diagnostic.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import { PlanWriter } from '../pipeline/wire.ts'
-import type { Counters, Events } from '../policies/services.ts'
+import type { Events } from '../policies/services.ts'
 import type { Applied, Compilation, Target } from '../targets/target.ts'
-import { countAll } from './counters.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import { createLedger } from './ledger.ts'
+import { type FromWorker, ledgerVariable, type ToWorker } from './messages.ts'
 
 export interface WorkersOptions {
   readonly count: number
@@ -18,10 +19,10 @@ export interface WorkersOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** For diagnostics only: nothing of it is applied. */
   compile(plan: Plan): Compilation<unknown>
-  /** The same; the primary accepts connections and counts meanwhile. */
+  /** The same; the primary accepts connections meanwhile. */
   compileInTurns?(plan: Plan): Promise<Compilation<unknown>>
-  /** Who counts for all of them; asked anew each time, since stores change. */
-  counters(): Counters
+  /** Of this process and its workers alone, and removed by whoever gave it: what workers share while they run. */
+  readonly folder: string
   readonly events: Events
 }
 
@@ -48,6 +49,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     // a configuration may hold what JSON has no words for: expressions, undefined
     serialization: 'advanced',
   })
+  const ledger = join(options.folder, 'ledger')
+  createLedger(ledger)
   const members: Member[] = []
   /** Those that do not serve yet. */
   const starting = new Set<Member>()
@@ -57,8 +60,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   let stopping = false
   let pause = FIRST_PAUSE
 
-  const join = async (): Promise<Member> => {
-    const member = new Member(cluster.fork({ ...options.environment }), options)
+  const enlist = async (): Promise<Member> => {
+    const member = new Member(cluster.fork({ ...options.environment, [ledgerVariable]: ledger }))
     starting.add(member)
     member.worker.once('exit', (code, signal) => {
       starting.delete(member)
@@ -96,14 +99,14 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   const replace = async (): Promise<void> => {
     if (stopping) return
     try {
-      await join()
+      await enlist()
       pause = FIRST_PAUSE
     } catch (error) {
       if (stopping) return
       options.events.emit('error', 'workers/start', error instanceof Error ? error.message : String(error))
     }
   }
-  await Promise.all(Array.from({ length: options.count }, () => join()))
+  await Promise.all(Array.from({ length: options.count }, () => enlist()))
 
   return {
     name: 'engine',
@@ -174,20 +177,17 @@ type Answer = Extract<FromWorker, { readonly turn: number }>
 class Member {
   readonly worker: Worker
   readonly ready: Promise<void>
-  readonly #options: WorkersOptions
   readonly #writer = new PlanWriter()
   readonly #waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>()
   #turn = 0
   #failReady: ((error: Error) => void) | undefined
 
-  constructor(worker: Worker, options: WorkersOptions) {
+  constructor(worker: Worker) {
     this.worker = worker
-    this.#options = options
     this.ready = new Promise((resolve, reject) => {
       this.#failReady = reject
       worker.on('message', (message: FromWorker) => {
         if (message.kind === 'ready') resolve()
-        else if (message.kind === 'count') void this.#count(message.turn, message.asked)
         else this.#answered(message)
       })
     })
@@ -260,14 +260,6 @@ class Member {
     const waiting = this.#waiting.get(answer.turn)
     this.#waiting.delete(answer.turn)
     waiting?.resolve(answer)
-  }
-
-  async #count(turn: number, asked: readonly (string | number)[]): Promise<void> {
-    try {
-      this.#say({ kind: 'counted', turn, sums: await countAll(this.#options.counters(), asked) })
-    } catch (error) {
-      this.#say({ kind: 'failed', turn, message: error instanceof Error ? error.message : String(error) })
-    }
   }
 
   #say(message: ToWorker): void {

@@ -4,8 +4,8 @@ import type { Diagnostic } from '../model/diagnostic.ts'
 import { PlanReader } from '../pipeline/wire.ts'
 import type { Counters } from '../policies/services.ts'
 import type { Engine } from '../targets/engine/engine.ts'
-import { createRemoteCounters } from './counters.ts'
-import type { FromWorker, ToWorker } from './messages.ts'
+import { openLedger } from './ledger.ts'
+import { type FromWorker, ledgerVariable, type ToWorker } from './messages.ts'
 
 export interface WorkerParts {
   readonly engine: Engine
@@ -24,7 +24,7 @@ export async function serveAsWorker(start: (counters: Counters) => Promise<Worke
     process.send!(message)
     return true
   }
-  const counters = createRemoteCounters((turn, asked) => say({ kind: 'count', turn, asked }))
+  const counters = openLedger({ folder: process.env[ledgerVariable] ?? '', writer: cluster.worker.id })
   const parts = await start(counters)
   const reader = new PlanReader()
   // one thing at a time, in the order in which it was said
@@ -34,17 +34,12 @@ export async function serveAsWorker(start: (counters: Counters) => Promise<Worke
     const stop = async (graceMs: number): Promise<void> => {
       await parts.engine.stop(graceMs)
       await parts.close?.()
+      counters.close()
       resolve()
       cluster.worker?.disconnect()
     }
     process.on('message', (message: ToWorker) => {
       switch (message.kind) {
-        case 'counted':
-          counters.answer(message.turn, message.sums)
-          return
-        case 'failed':
-          counters.fail(message.turn, message.message)
-          return
         case 'grant':
           last = last.then(async () => {
             const diagnostics = (await parts.grant?.(message.wishes)) ?? []

@@ -1,7 +1,10 @@
 /** Real processes behind one port: exact counters, swaps, deaths, a port in use; and plans that survive the way there. */
 import cluster from 'node:cluster'
+import { mkdtempSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inspect } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -35,12 +38,14 @@ function modelOf(port: number, body: string | undefined): Model {
 async function start(): Promise<{ workers: Workers; events: { code: string; message: string }[] }> {
   const events: { code: string; message: string }[] = []
   const services = createTestServices(events)
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-workers-'))
+  cleanups.push(() => rmSync(folder, { recursive: true, force: true }))
   const workers = await startWorkers({
     count: 2,
     program: fileURLToPath(new URL('test-worker.ts', import.meta.url)),
     execArgv: ['--import', 'tsx'],
     compile: (plan) => ({ artifact: plan, diagnostics: [] }),
-    counters: () => services.counters,
+    folder,
     events: services.events,
   })
   cleanups.push(() => workers.stop(0))

@@ -1,0 +1,159 @@
+/** A ledger: the sums of one counter, whoever asks, through full pages, deaths over a note, and disks that cannot be written. */
+import { execFile } from 'node:child_process'
+import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import fc from 'fast-check'
+import { afterEach, describe, expect, test } from 'vitest'
+import { Windows } from '../lib/windows.ts'
+import { StoreUnavailable } from '../policies/services.ts'
+import { createLedger, type Ledger, openLedger } from './ledger.ts'
+
+const cleanups: (() => void)[] = []
+
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup()
+})
+
+function folderOf(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'gantry-ledger-'))
+  cleanups.push(() => rmSync(folder, { recursive: true, force: true }))
+  createLedger(folder)
+  return folder
+}
+
+function opened(folder: string, writer: number, now?: () => number): Ledger {
+  const ledger = openLedger({ folder, writer, ...(now === undefined ? {} : { now }) })
+  cleanups.push(() => ledger.close())
+  return ledger
+}
+
+/** Of which a thousand and a half fill a page. */
+const long = 'k'.repeat(300)
+const hour = 3_600_000
+
+describe('a ledger', () => {
+  test('two count as one; who comes later knows what there was', () => {
+    const folder = folderOf()
+    const [one, two] = [opened(folder, 1), opened(folder, 2)]
+    expect([one, two, two, one].map((ledger) => ledger.add('a', hour).count)).toEqual([1, 2, 3, 4])
+    expect(opened(folder, 3).add('a', hour).count).toBe(5)
+    expect(one.add('a', hour, -2).count).toBe(3)
+    expect(two.add('b', hour, -2).count).toBe(0)
+  })
+
+  test('a window is over for all at once', () => {
+    const folder = folderOf()
+    let now = 1000
+    const [one, two] = [opened(folder, 1, () => now), opened(folder, 2, () => now)]
+    expect(one.add('a', 500)).toEqual({ count: 1, resetAt: 1500 })
+    now = 1499
+    expect(two.add('a', 500)).toEqual({ count: 2, resetAt: 1500 })
+    now = 1500
+    expect(two.add('a', 500)).toEqual({ count: 1, resetAt: 2000 })
+    expect(one.add('a', 500)).toEqual({ count: 2, resetAt: 2000 })
+  })
+
+  test('full pages are carried over and taken away; who slept through many of them goes on', () => {
+    const folder = folderOf()
+    const [one, two] = [opened(folder, 1), opened(folder, 2)]
+    expect(two.add(long, hour).count).toBe(1)
+    for (let at = 2; at <= 10_000; at++) expect(one.add(long, hour).count).toBe(at)
+    expect(readdirSync(folder).length).toBe(1)
+    expect(Number.parseInt(readdirSync(folder)[0]!, 10)).toBeGreaterThan(5)
+    expect(two.add(long, hour).count).toBe(10_001)
+    expect(opened(folder, 3).add(long, hour).count).toBe(10_002)
+    expect(one.add(long, hour).count).toBe(10_003)
+  })
+
+  test('any text is a key, and no two are the same', () => {
+    const folder = folderOf()
+    const [one, two] = [opened(folder, 1), opened(folder, 2)]
+    const keys = [
+      '',
+      'a',
+      'ä',
+      'Ā',
+      '\ud800',
+      '\udfff',
+      '\ufffd',
+      'a\0',
+      '€'.repeat(1024),
+      '€'.repeat(1025),
+      'x'.repeat(100_000),
+    ]
+    for (const key of keys) expect(one.add(key, hour).count).toBe(1)
+    for (const key of keys) expect(two.add(key, hour).count).toBe(2)
+  })
+
+  test('who died over a note, or found no room for all of it, ends the page for everyone, and nothing is lost', () => {
+    for (const length of [1, 8, 40, 43, 60]) {
+      const folder = folderOf()
+      const [one, two] = [opened(folder, 1), opened(folder, 2)]
+      one.add('a', hour)
+      const half = Buffer.alloc(64)
+      half.writeUInt32LE(64)
+      appendFileSync(join(folder, readdirSync(folder)[0]!, 'live'), half.subarray(0, length))
+      expect(two.add('a', hour).count).toBe(2)
+      expect(one.add('a', hour).count).toBe(3)
+      expect(opened(folder, 3).add('a', hour).count).toBe(4)
+    }
+  })
+
+  test('where nothing can be written, nothing is counted and the caller is told', () => {
+    const folder = folderOf()
+    const ledger = openLedger({ folder, writer: 1 })
+    ledger.add('a', hour)
+    ledger.close()
+    expect(() => ledger.add('a', hour)).toThrow(StoreUnavailable)
+    rmSync(folder, { recursive: true })
+    expect(() => openLedger({ folder, writer: 2 })).toThrow('no such file')
+  })
+
+  test('whatever several add, in whatever order, the sums are those of one that counts alone', () => {
+    const step = fc.record({
+      who: fc.integer({ min: 0, max: 3 }),
+      key: fc.constantFrom('a', 'b', long, 'ä€'),
+      ms: fc.constantFrom(50, 500, 50_000),
+      amount: fc.constantFrom(1, 1, 1, 5, -1),
+      // clocks of processes may differ
+      pass: fc.integer({ min: -5, max: 40 }),
+      /** So much that the page is nearly full, or full many times. */
+      many: fc.oneof({ weight: 30, arbitrary: fc.constant(1) }, { weight: 1, arbitrary: fc.constantFrom(1400, 6000) }),
+      anew: fc.oneof({ weight: 20, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const folder = folderOf()
+        let now = 1_000_000
+        let writer = 10
+        const members = [1, 2, 3, 4].map((each) => opened(folder, each, () => now))
+        const alone = new Windows()
+        for (const { who, key, ms, amount, pass, many, anew } of steps) {
+          now += pass
+          if (anew) members[who] = opened(folder, ++writer, () => now)
+          for (let at = 0; at < many; at++) {
+            const state = members[who]!.add(key, ms, amount)
+            const right = alone.add(now, key, ms, amount)
+            if (state.count !== right.count || state.resetAt !== right.resetAt) expect(state).toEqual(right)
+          }
+        }
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('processes that count at the same time: each number is given once', async () => {
+    const folder = folderOf()
+    const program = fileURLToPath(new URL('test-counter.ts', import.meta.url))
+    const each = 5000
+    const run = (writer: number) =>
+      promisify(execFile)(process.execPath, ['--import', 'tsx', program, folder, String(writer), long, String(each)])
+    const printed = await Promise.all([1, 2, 3].map(run))
+    const sums = printed.flatMap(({ stdout }) => stdout.split(' ').map(Number))
+    expect(sums.sort((a, b) => a - b)).toEqual(Array.from({ length: 3 * each }, (_, at) => at + 1))
+    expect(opened(folder, 4).add(long, hour).count).toBe(3 * each + 1)
+  })
+})

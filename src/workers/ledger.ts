@@ -1,0 +1,85 @@
+/**
+ * A folder that several processes share → counters that are exact over all of them, and ask nobody. Everyone appends what it
+ * adds to one file, and reads what the others have added up to there: all see the same notes in the same order, so all have
+ * the same sums. Effect, synchronous: two calls to the system for a count (docs/adr/0008-workers.md).
+ */
+import { closeSync, readSync, writeSync } from 'node:fs'
+import { Windows } from '../lib/windows.ts'
+import { type Counters, type CounterState, StoreUnavailable } from '../policies/services.ts'
+import { keyOfNote, LONGEST, NoteBytes } from './notes.ts'
+import { openNewest, turnPage } from './pages.ts'
+
+export { createLedger } from './pages.ts'
+
+export interface LedgerOptions {
+  readonly folder: string
+  /** 1 to 2³² − 1, and of nobody else who has ever written there. */
+  readonly writer: number
+  now?(): number
+}
+
+export interface Ledger extends Counters {
+  /** Throws StoreUnavailable where nothing can be written or read: what is not counted is not let through. */
+  add(key: string, windowMs: number, amount?: number): CounterState
+  close(): void
+}
+
+const CHUNK = 64 * 1024
+/** How often pages may turn under our feet before something else must be wrong. */
+const TRIES = 1000
+
+/** Throws where there is no page. */
+export function openLedger({ folder, writer, now = Date.now }: LedgerOptions): Ledger {
+  const windows = new Windows()
+  const own = new NoteBytes(LONGEST)
+  const chunk = new NoteBytes(CHUNK)
+  let turn = 0
+  let page = openNewest(folder, windows)
+
+  /** Everything up to our own note, whose sum it is; undefined: the page ended before it. */
+  const readToOwn = (key: string): CounterState | undefined => {
+    for (;;) {
+      const there = readSync(page.fd, chunk.bytes, 0, CHUNK, page.at)
+      let from = 0
+      let size = 0
+      while (page.at < page.end && (size = chunk.sizeAt(from, there - from)) > 0) {
+        // others may be writing behind our own note; what stands before it was whole before ours could be written
+        const mine = chunk.isOf(from, writer, turn)
+        page.time = chunk.timeAt(from)
+        const noted = mine ? key : chunk.keyAt(from, size)
+        const state = windows.add(page.time, noted, chunk.windowAt(from), chunk.amountAt(from))
+        from += size
+        page.at += size
+        if (mine) return state
+      }
+      // full, or half a note of somebody who died over it or had no room: the page ends there for everyone
+      if (page.at >= page.end || size < 0 || from === 0) return undefined
+    }
+  }
+
+  const count = (key: string, windowMs: number, amount: number): CounterState => {
+    for (let tries = 0; tries < TRIES; tries++) {
+      turn = (turn + 1) >>> 0
+      const size = own.write(0, { writer, turn, time: now(), windowMs, amount }, key)
+      // behind all that is there, whoever else writes: the file was opened to append
+      if (writeSync(page.fd, own.bytes, 0, size, null) !== size) throw new Error('there is no room')
+      const state = readToOwn(key)
+      if (state !== undefined) return state
+      // a note behind the end counts for nobody
+      page = turnPage({ folder, page, windows, writer, turn })
+    }
+    throw new Error('its pages turn faster than they can be written')
+  }
+
+  return {
+    add: (key, windowMs, amount = 1) => {
+      try {
+        return count(keyOfNote(key), windowMs, amount)
+      } catch (error) {
+        const why = error instanceof Error ? error.message : String(error)
+        throw new StoreUnavailable(`the ledger of all workers cannot count: ${why}`, { cause: error })
+      }
+    },
+    close: () => closeSync(page.fd),
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The pages of a ledger. Each is a folder of its own, which is made once and never again: `live` are its notes, `next` the
+ * notes of the page behind it. Who finds a page full carries its sums over to a new one; a link decides whose is taken. Effect.
+ */
+import {
+  closeSync,
+  constants,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { Windows } from '../lib/windows.ts'
+import { LONGEST, NoteBytes } from './notes.ts'
+
+/** A page as one process sees it. */
+export interface Page {
+  readonly fd: number
+  /** Its folder: number, writer, turn. */
+  readonly name: string
+  /** A note that begins there or later does not count: who wrote it writes it again in the next page. */
+  readonly end: number
+  /** Where the next note begins. */
+  at: number
+  /** Of the last note. */
+  time: number
+}
+
+/** Bytes of notes in a page; and as many more as it carries over, so that carrying is never most of the work. */
+const ROOM = 512 * 1024
+/** Doubles: where notes begin; where the page ends; the time of the last note before it; number, writer, turn. */
+const HEADER = 6 * 8
+
+/** The first, empty page. The folder is made; it is of those who count together alone. */
+export function createLedger(folder: string): void {
+  const name = '1-0-0'
+  mkdirSync(join(folder, name), { recursive: true, mode: 0o700 })
+  writeFileSync(join(folder, name, 'live'), pageOf([], 0, name), { mode: 0o600 })
+}
+
+/** With the windows that it carries. Throws where there is none. */
+export function openNewest(folder: string, windows: Windows): Page {
+  // whoever turns pages takes old ones away, also while we look
+  for (let tries = 0; tries < 100; tries++) {
+    for (const name of pagesIn(folder)) {
+      const page = openPage(join(folder, name, 'live'))
+      if (page === undefined) continue
+      windows.clear()
+      load(page, windows)
+      windows.sweep(page.time)
+      return page
+    }
+  }
+  throw new Error(`${folder} holds no page`)
+}
+
+export interface Turn {
+  readonly folder: string
+  /** It is closed when there is another one. */
+  readonly page: Page
+  /** Of all its notes. */
+  readonly windows: Windows
+  readonly writer: number
+  /** Another one each time. */
+  readonly turn: number
+}
+
+/** The page behind it; or the newest, with its windows, where others are further already and have taken that one away. */
+export function turnPage({ folder, page, windows, writer, turn }: Turn): Page {
+  // everyone does so here, and goes on with the same windows
+  windows.sweep(page.time)
+  const next = join(folder, page.name, 'next')
+  const number = numberOf(page.name) + 1
+  let behind = openPage(next)
+  if (behind === undefined) {
+    offer(next, { folder, name: `${number}-${writer}-${turn}` }, carried(windows), page.time)
+    behind = openPage(next)
+  }
+  if (behind === undefined) behind = openNewest(folder, windows)
+  else {
+    try {
+      unlessLate(() => linkSync(next, join(folder, behind!.name, 'live')))
+      retire(folder, number)
+    } catch (error) {
+      closeSync(behind.fd)
+      throw error
+    }
+  }
+  closeSync(page.fd)
+  return behind
+}
+
+/** Somebody else may have been first, or so much further that the page itself is gone. */
+function offer(
+  next: string,
+  { folder, name }: { readonly folder: string; readonly name: string },
+  notes: readonly Buffer[],
+  time: number,
+): void {
+  const own = join(folder, name)
+  const draft = join(own, 'draft')
+  const taken = unlessLate(() => {
+    mkdirSync(own, { mode: 0o700 })
+    writeFileSync(draft, pageOf(notes, time, name), { mode: 0o600 })
+    linkSync(draft, next)
+  })
+  if (!taken) rmSync(own, { recursive: true, force: true })
+}
+
+/** Renamed first: nobody can make a successor of a page that is being taken away. */
+function retire(folder: string, before: number): void {
+  for (const name of pagesIn(folder)) {
+    if (numberOf(name) >= before) continue
+    const gone = join(folder, `gone-${name}`)
+    if (unlessLate(() => renameSync(join(folder, name), gone))) rmSync(gone, { recursive: true, force: true })
+  }
+}
+
+/** False: it is there already, or what it needs is gone. */
+function unlessLate(act: () => void): boolean {
+  try {
+    act()
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' || code === 'ENOENT') return false
+    throw error
+  }
+}
+
+function openPage(path: string): Page | undefined {
+  let fd: number | undefined
+  if (!unlessLate(() => void (fd = openSync(path, constants.O_RDWR | constants.O_APPEND))) || fd === undefined)
+    return undefined
+  const header = new Float64Array(HEADER / 8)
+  readSync(fd, header, 0, HEADER, 0)
+  const [at = 0, end = 0, time = 0, ...name] = header
+  return { fd, name: name.join('-'), end, at, time }
+}
+
+function pageOf(notes: readonly Buffer[], time: number, name: string): Buffer {
+  const body = notes.reduce((sum, { length }) => sum + length, HEADER)
+  const header = new Float64Array([body, 2 * body + ROOM, time, ...name.split('-').map(Number)])
+  return Buffer.concat([Buffer.from(header.buffer), ...notes])
+}
+
+function carried(windows: Windows): readonly Buffer[] {
+  const one = new NoteBytes(LONGEST)
+  return [...windows].map(([key, { count, resetAt }]) => {
+    const size = one.write(0, { writer: 0, turn: 0, time: resetAt, windowMs: 0, amount: count }, key)
+    return Buffer.from(one.bytes.subarray(0, size))
+  })
+}
+
+function load(page: Page, windows: Windows): void {
+  const length = page.at - HEADER
+  const notes = new NoteBytes(length)
+  readSync(page.fd, notes.bytes, 0, length, HEADER)
+  for (let at = 0; at < length;) {
+    const size = notes.sizeAt(at, length - at)
+    if (size <= 0) throw new Error(`${page.name} does not carry what it says`)
+    windows.set(notes.keyAt(at, size), { count: notes.amountAt(at), resetAt: notes.timeAt(at) })
+    at += size
+  }
+}
+
+/** The newest first. */
+function pagesIn(folder: string): readonly string[] {
+  return readdirSync(folder)
+    .filter((name) => /^\d+-\d+-\d+$/.test(name))
+    .sort((a, b) => numberOf(b) - numberOf(a))
+}
+
+function numberOf(name: string): number {
+  return Number.parseInt(name, 10)
+}
