@@ -2,6 +2,7 @@
 import { WebSocket } from 'ws'
 import { applyDelta } from '../model/encode.ts'
 import { createDeferred } from '../lib/deferred.ts'
+import { inTurns } from '../lib/turns.ts'
 import type { Model } from '../model/model.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import type { Events } from '../policies/services.ts'
@@ -41,6 +42,8 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
   let pause = FIRST_PAUSE
   let retry: NodeJS.Timeout | undefined
   let silence: NodeJS.Timeout | undefined
+  /** Messages are read one after the other, in pieces, and served one after the other. */
+  let reading: Promise<void> = Promise.resolve()
   let work: Promise<void> = Promise.resolve()
   const first = createDeferred()
 
@@ -70,21 +73,29 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
     current.on('open', () => {
       pause = FIRST_PAUSE
       listen()
-      // what an earlier connection said last is being applied still
-      work = work.then(() => {
-        told = serving
-        const { fleet, name } = options
-        say(current, { kind: 'hello', version: protocolVersion, fleet, name, plan: serving?.id })
-      })
+      // what an earlier connection said last is being read or applied still
+      reading = reading
+        .then(() => work)
+        .then(() => {
+          told = serving
+          const { fleet, name } = options
+          say(current, { kind: 'hello', version: protocolVersion, fleet, name, plan: serving?.id })
+        })
     })
     current.on('ping', listen)
     current.on('message', (data) => {
       listen()
-      let message: Downward
+      reading = reading.then(() => read(data as Buffer))
+    })
+    let broken = false
+    const read = async (bytes: Buffer): Promise<void> => {
+      // what follows a message that was not understood may build on it
+      if (broken) return
       try {
-        message = readDownward((data as Buffer).toString('utf8'))
+        const message = await inTurns(readDownward(bytes))
         told = { id: message.plan, model: modelOf(message, told) }
       } catch (error) {
+        broken = true
         events.emit('error', 'fleet/bad-message', `the control plane said what cannot be understood: ${String(error)}`)
         current.terminate()
         return
@@ -92,7 +103,7 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
       const plan = told
       // one that was overtaken while it waited is not served for the moment that it would last
       work = work.then(() => (plan === told ? serve(plan, current) : undefined))
-    })
+    }
     current.on('error', (error) =>
       events.emit('warn', 'fleet/connection', `the control plane at ${options.url}: ${error.message}`),
     )
