@@ -1,6 +1,8 @@
 /** The thread that reads: drafts → messages to the thread that serves. Effect. */
+import { readlinkSync } from 'node:fs'
+import { getPriority, setPriority } from 'node:os'
 import { serialize } from 'node:v8'
-import type { MessagePort } from 'node:worker_threads'
+import { isMainThread, type MessagePort } from 'node:worker_threads'
 import { createDeferred } from '../lib/deferred.ts'
 import { prepare } from '../pipeline/run.ts'
 import { PlanWriter } from '../pipeline/wire.ts'
@@ -18,6 +20,7 @@ export interface Reading {
 /** Resolves when it was told to stop; without watching, when a draft was applied. */
 export async function readForAnother({ port, orders, sources }: Reading): Promise<void> {
   const { folder: path, environment, watch } = orders
+  stepBack()
   const say = (message: FromReader): void => port.postMessage(message)
   const writer = new PlanWriter()
   let awaited = createDeferred<ToReader>()
@@ -73,6 +76,17 @@ export async function readForAnother({ port, orders, sources }: Reading): Promis
   say({ kind: 'stopped' })
   await drafts.stop()
   port.close()
+}
+
+/** Nice levels behind the thread that serves: of a core that both want all the time it gets a quarter, and gives it up at once. */
+const BEHIND = 5
+const LOWEST = 19
+
+/** On Linux each thread has a priority of its own, under its own id; elsewhere one process has one, and this changes nothing. */
+function stepBack(): void {
+  if (process.platform !== 'linux' || isMainThread) return
+  const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1))
+  setPriority(thread, Math.min(LOWEST, getPriority(thread) + BEHIND))
 }
 
 function sent({ plan, wishes, diagnostics, standing }: Draft): FromReader {
