@@ -13,7 +13,8 @@ COPY . .
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 && rm -rf /var/lib/apt/lists/*
+# libjemalloc2 for who sets LD_PRELOAD=libjemalloc.so.2: it gives memory back after waves of TLS clients (bench/README.md)
+RUN apt-get update && apt-get install -y --no-install-recommends libatomic1 libjemalloc2 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --create-home --home-dir /var/lib/gantry gantry
 COPY --from=build /opt/node/bin/node /usr/local/bin/node
 COPY --from=build /build/package.json /opt/gantry/package.json

@@ -3,6 +3,7 @@
  * ones over TLS, and slow ones. Prints `standing` when they are all there. One that was sent away comes back.
  */
 import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import tls from 'node:tls'
 
 const groups = ['idle', 'heads', 'bodies', 'drips', 'reads'] as const
@@ -19,7 +20,7 @@ export interface Crowd {
 }
 
 export interface CrowdResult {
-  /** What became of connections while the crowd stood: a status, `closed`, or an error, with the shortest and longest time. */
+  /** What became of connections while the crowd stood: a status, `closed`, or an error, with the shortest and longest time; `cut` has none. */
   readonly ended: Readonly<Record<Group, Readonly<Record<string, Ended>>>>
   /** Held at the end. */
   readonly held: Readonly<Record<Group, number>>
@@ -34,6 +35,8 @@ export interface Ended {
 const crowd = JSON.parse(process.argv[2] ?? '') as Crowd
 /** So many are being opened at once: none waits in the backlog for long. */
 const WIDTH = 100
+/** Milliseconds in which who reads again has read all that there is. */
+const SIGHT = 15_000
 const waiting: Group[] = groups.flatMap((group) => Array.from({ length: crowd.many[group] }, () => group))
 const total = waiting.length
 const held: Record<Group, Set<Socket>> = {
@@ -59,7 +62,7 @@ more()
 setInterval(() => {
   for (const group of ['heads', 'drips'] as const) for (const socket of held[group]) socket.write('x')
 }, 1000)
-process.stdin.once('end', finish).resume()
+process.stdin.once('end', () => void finish()).resume()
 
 function more(): void {
   while (opening < WIDTH && waiting.length > 0) open(waiting.shift()!)
@@ -117,8 +120,20 @@ function note(group: Group, what: string, begun: number): void {
   known.longestMs = Math.max(known.longestMs, ms)
 }
 
-function finish(): void {
+/** Who does not read does not see that it was sent away: at the end they all read, and it is the end for those. */
+async function finish(): Promise<void> {
   over = true
+  const left = [...held.reads].map(
+    (socket) =>
+      new Promise<void>((resolve) => {
+        const cut = (): void => {
+          if (held.reads.delete(socket)) note('reads', 'cut', 0)
+          resolve()
+        }
+        socket.once('end', cut).once('close', cut).resume()
+      }),
+  )
+  await Promise.race([Promise.all(left), sleep(SIGHT)])
   const result: CrowdResult = {
     ended,
     held: {

@@ -10,6 +10,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Windows } from '../lib/windows.ts'
 import { StoreUnavailable } from '../policies/services.ts'
 import { createLedger, type Ledger, openLedger } from './ledger.ts'
+import { LONGEST, NoteBytes } from './notes.ts'
 
 const cleanups: (() => void)[] = []
 
@@ -89,13 +90,14 @@ describe('a ledger', () => {
   })
 
   test('who died over a note, or found no room for all of it, ends the page for everyone, and nothing is lost', () => {
-    for (const length of [1, 8, 40, 43, 60]) {
+    const dying = new NoteBytes(LONGEST)
+    const size = dying.write(0, { writer: 9, turn: 1, time: Date.now(), windowMs: hour, amount: 1000 }, 'a')
+    // all but the last byte, too
+    for (let length = 1; length < size; length++) {
       const folder = folderOf()
       const [one, two] = [opened(folder, 1), opened(folder, 2)]
       one.add('a', hour)
-      const half = Buffer.alloc(64)
-      half.writeUInt32LE(64)
-      appendFileSync(join(folder, readdirSync(folder)[0]!, 'live'), half.subarray(0, length))
+      appendFileSync(join(folder, readdirSync(folder)[0]!, 'live'), dying.bytes.subarray(0, length))
       expect(two.add('a', hour).count).toBe(2)
       expect(one.add('a', hour).count).toBe(3)
       expect(opened(folder, 3).add('a', hour).count).toBe(4)
