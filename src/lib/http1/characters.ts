@@ -18,8 +18,13 @@ export function isToken(text: string): boolean {
   return true
 }
 
+const SHORT = 12
+const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
+
 /** May it be written as a field value? Characters above 0xff cannot be. */
 export function isValue(text: string): boolean {
+  // a search in machine code pays where there is more to search than its call costs
+  if (text.length > SHORT) return !NO_VALUE.test(text)
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code < 0x20 ? code !== 0x09 : code === 0x7f || code > 0xff) return false

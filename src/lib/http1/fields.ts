@@ -189,7 +189,7 @@ export class Fields {
     }
     const added = this.#added
     if (added !== undefined) {
-      for (const { name, value } of added) if ((name.tag & skip) === 0) result += `${name.name}: ${value}\r\n`
+      for (const { name, value } of added) if ((name.tag & skip) === 0) result += `${name.start}${value}\r\n`
     }
     return result
   }
@@ -401,16 +401,19 @@ export function tagOfBytes(bytes: Uint8Array, view: DataView, start: number, len
   }
 }
 
-/** Letters and dashes, at least four → words of four bytes, little-endian; the last one may begin within the one before it. */
-export function wordsOf(lower: string): readonly number[] {
-  const bytes = Buffer.from(lower, 'latin1')
+/** Latin1 text → words of four bytes, little-endian; the last one may begin within the one before it. None of less than four. */
+export function wordsOf(text: string): readonly number[] {
+  const bytes = Buffer.from(text, 'latin1')
   const words: number[] = []
   for (let at = 0; at + 4 <= bytes.length; at += 4) words.push(bytes.readInt32LE(at))
-  if (bytes.length % 4 !== 0) words.push(bytes.readInt32LE(bytes.length - 4))
+  if (bytes.length > 4 && bytes.length % 4 !== 0) words.push(bytes.readInt32LE(bytes.length - 4))
   return words
 }
 
-/** Do these bytes stand at `start`, in any case? Of bytes that may stand in a value: no other becomes one of `lower` by that bit. */
+/**
+ * Do `length` letters and dashes stand at `start`, in any case? `words`: of them in lower case. Among the bytes that may stand in
+ * a value, no other becomes one of them by that bit.
+ */
 export function sameWords(view: DataView, start: number, words: readonly number[], length: number): boolean {
   const last = words.length - 1
   for (let at = 0; at < last; at++) if ((view.getInt32(start + at * 4, true) | 0x20202020) !== words[at]) return false
@@ -459,6 +462,8 @@ function alikeBytes(bytes: Uint8Array, start: number, lower: string): boolean {
 
 interface Name {
   readonly name: string
+  /** As a line begins with it. */
+  readonly start: string
   readonly lower: string
   readonly tag: number
 }
@@ -477,7 +482,7 @@ function nameOf(name: string): Name {
   if (known !== undefined) return known
   if (!isToken(name)) throw new TypeError(`not a header name: ${JSON.stringify(name)}`)
   const lower = name.toLowerCase()
-  known = { name, lower, tag: tagOf(lower, 0, lower.length) }
+  known = { name, start: `${name}: `, lower, tag: tagOf(lower, 0, lower.length) }
   if (names.size >= REMEMBERED_NAMES) names.clear()
   names.set(name, known)
   return known

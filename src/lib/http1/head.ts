@@ -139,15 +139,23 @@ export function readNextRequestHead(
     at - targetStart === 1 && bytes[targetStart] === 0x2f ? '/' : text.slice(methodSize + 1, at - from)
 
   let target = originalTarget
-  let authority = framing.hosts === 0 ? undefined : text.slice(framing.hostStart, framing.hostEnd)
+  let authority: string | undefined
   if (framing.hosts > 1 || (framing.hosts === 0 && minor === 1)) return NO_HOST
   let host = ''
-  if (authority !== undefined) {
-    const name = authority === lastAuthority ? lastHost : hostOf(authority)
-    if (name === undefined) return BAD_HOST
-    lastAuthority = authority
-    lastHost = name
-    host = name
+  if (framing.hosts === 1) {
+    const { hostStart, hostEnd } = framing
+    if (isLastAuthority(bytes, from + hostStart, hostEnd - hostStart)) {
+      authority = lastAuthority
+      host = lastHost
+    } else {
+      authority = text.slice(hostStart, hostEnd)
+      const name = hostOf(authority)
+      if (name === undefined) return BAD_HOST
+      lastAuthority = authority
+      lastWords = wordsOf(authority)
+      lastHost = name
+      host = name
+    }
   }
   let pathEnd: number
   if (originalTarget.charCodeAt(0) === 0x2f) {
@@ -199,7 +207,18 @@ export function readNextRequestHead(
 
 /** The host that came last, read: most requests are for the one before's. */
 let lastAuthority = ''
-let lastHost: string | undefined
+let lastHost = ''
+/** Its bytes, four at a time; none where it is shorter. */
+let lastWords: readonly number[] = []
+
+/** Without making a text of it. */
+function isLastAuthority(bytes: Buffer, start: number, size: number): boolean {
+  if (size !== lastAuthority.length || size < 4) return false
+  const view = viewOf(bytes)
+  const last = lastWords.length - 1
+  for (let at = 0; at < last; at++) if (view.getInt32(start + at * 4, true) !== lastWords[at]) return false
+  return view.getInt32(start + size - 4, true) === lastWords[last]
+}
 
 function isVersion1(bytes: Buffer, at: number): boolean {
   return (
@@ -361,7 +380,16 @@ function readFields(
     const first = bytes[at]!
     if (first === 13) break
     const nameStart = at
-    let code = first
+    // are these four bytes letters and dashes? Exact: below 0x80 no sum reaches into the next byte
+    while (at <= words) {
+      const word = view.getInt32(at, true)
+      const lower = word | 0x20202020
+      const letters = (lower + 0x1f1f1f1f) & ~(lower + 0x05050505)
+      const dashes = ~((word ^ 0x2d2d2d2d) + 0x7f7f7f7f)
+      if (((letters | dashes) & ~word & 0x80808080) !== -0x7f7f7f80) break
+      at += 4
+    }
+    let code = bytes[at]!
     for (;;) {
       // letters and dashes first: the table is for what is rarer
       const lower = code | 0x20

@@ -121,5 +121,8 @@ function rooted(rest: string): string {
 }
 
 function collapseSlashes(path: string): string {
-  return path.includes('//') ? path.replace(/\/{2,}/g, '/') : path
+  for (let at = 1; at < path.length; at++) {
+    if (path.charCodeAt(at) === 0x2f && path.charCodeAt(at - 1) === 0x2f) return path.replace(/\/{2,}/g, '/')
+  }
+  return path
 }

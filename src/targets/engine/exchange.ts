@@ -1,8 +1,7 @@
 /** One request and its answer: what policies see of it, and where it stands. Knows no protocol: see `Inbound`. */
-import { randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { isToken, TARGET } from '../../lib/http1/characters.ts'
 import { Fields } from '../../lib/http1/fields.ts'
-import { latin1 } from '../../lib/http1/latin1.ts'
 import type { Route } from '../../model/model.ts'
 import type { Body, ConnectionFacts, Exchange, ExchangeRequest, ExchangeResponse, Step } from '../../policies/policy.ts'
 import type { ConsumerRecord } from '../../policies/services.ts'
@@ -303,35 +302,18 @@ function isTarget(target: string): boolean {
   return true
 }
 
-const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
+/** 22 characters of base62 hold 130 bits. */
 const ID = 22
-/** Made at once: whoever keeps one id keeps the text of all. */
-const BATCH = 64
-// one call for some hundred names: what it costs hardly depends on how much is asked for
-const random = Buffer.alloc(8192)
-let randomAt = random.length
-const characters = Buffer.alloc(ID * BATCH)
+/** For some ninety: one call costs as much for one. Who keeps an id keeps the text of them all. */
+const RANDOM = 1536
 let ids = ''
 let idsAt = 0
 
-/** 22 characters of base62 hold 130 bits. */
 function makeId(): string {
-  if (idsAt === ids.length) {
-    ids = makeIds()
+  if (idsAt + ID > ids.length) {
+    // what is left of base64 without its two signs is as likely as before
+    ids = randomBytes(RANDOM).toString('base64url').replaceAll(/[-_]/g, '')
     idsAt = 0
   }
   return ids.slice(idsAt, (idsAt += ID))
-}
-
-function makeIds(): string {
-  let at = 0
-  while (at < characters.length) {
-    if (randomAt === random.length) {
-      randomFillSync(random)
-      randomAt = 0
-    }
-    const value = random[randomAt++]! & 63
-    if (value < ALPHABET.length) characters[at++] = ALPHABET.charCodeAt(value)
-  }
-  return latin1(characters, 0, characters.length)
 }
