@@ -1,4 +1,4 @@
-/** What a client costs without asking for anything → nothing, while it is as much as anybody may; beyond it, it is told to be calm. */
+/** What the other side costs without asking for anything → nothing, while it is as much as anybody may; beyond it, it is told to be calm. */
 
 /** Requests taken back before they were answered, and other mistakes of one stream: so many at once, then so many a second. (CVE-2023-44487, CVE-2025-8671) */
 const RESETS = 200
@@ -12,7 +12,7 @@ const IDLE_BYTES = 1_048_576
 const IDLE_FRAME = 32
 const IDLE_PER_REQUEST = 512
 const IDLE_PER_FRAME = 128
-/** Unsent bytes of a client that does not read what it asks for. */
+/** Unsent bytes of one that does not read what it asks for. */
 export const UNSENT = 1_048_576
 
 export class Budget {
@@ -40,8 +40,9 @@ export class Budget {
     this.#idle = Math.max(0, this.#idle - IDLE_PER_REQUEST)
   }
 
-  /** A frame of a body was sent, and its bytes will be acknowledged. */
+  /** A frame of a body was sent: its bytes will be acknowledged, and who measures its link sends PING for it. */
   sent(): void {
+    if (this.#controls < CONTROLS) this.#controls++
     this.#idle = Math.max(0, this.#idle - IDLE_PER_FRAME)
   }
 

@@ -35,7 +35,7 @@ export function control(
       else if (end - from < 8) session.fail(ERROR.frameSize)
       else {
         session.budget.idle(end - from)
-        session.farewell()
+        session.onAway(number(bytes, from) & 0x7fff_ffff)
       }
       return
     case TYPE.update:
@@ -73,12 +73,7 @@ function onReset(session: Session, id: number, bytes: Buffer, from: number, end:
   session.budget.idle(4)
   const stream = session.streams.get(id)
   if (stream === undefined) return
-  const code = number(bytes, from)
-  // what was on its way to the client has no reader any more
-  const answered = stream.localEnds
-  session.leave(stream)
-  stream.lost(code)
-  if (!answered) session.budget.reset()
+  session.onReset(stream, number(bytes, from))
 }
 
 function onSettings(session: Session, flags: number, id: number, bytes: Buffer, from: number, end: number): void {
@@ -103,16 +98,17 @@ function onSettings(session: Session, flags: number, id: number, bytes: Buffer, 
     }
   }
   if (!session.budget.control(1 + (size >> 7))) return
+  session.onSettled()
   session.output.emit(SETTINGS_ACK)
   session.output.pump()
 }
 
-function onSetting({ output, streams }: Session, setting: number, value: number): number {
+function onSetting(session: Session, setting: number, value: number): number {
+  const { output, streams } = session
   switch (setting) {
     case SETTING.tableBytes:
       output.resizeTable(value)
       return ERROR.none
-    case SETTING.push:
     case SETTING.noPriorities:
       return value > 1 ? ERROR.protocol : ERROR.none
     case SETTING.window:
@@ -120,7 +116,7 @@ function onSetting({ output, streams }: Session, setting: number, value: number)
     case SETTING.frameBytes:
       return value < FRAME_BYTES || value > 0xff_ffff ? ERROR.protocol : ERROR.none
     default:
-      return ERROR.none
+      return session.onSetting(setting, value)
   }
 }
 
@@ -129,8 +125,7 @@ function onPing(session: Session, flags: number, id: number, bytes: Buffer, from
   else if (end - from !== 8) session.fail(ERROR.frameSize)
   else if ((flags & FLAG.ack) !== 0) {
     session.budget.idle(8)
-    // the client has read our warning, and whatever it had begun before is here
-    if (latin1(bytes, from, end) === WARNED) session.close()
+    session.onPong(latin1(bytes, from, end))
   } else if (session.budget.control(1)) session.output.emit(pingFrame(latin1(bytes, from, end), FLAG.ack))
 }
 

@@ -6,34 +6,23 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ERROR } from './frames.ts'
 import type { HeaderList } from './list.ts'
 import type { Transport } from './output.ts'
-import { Session, type SessionUser } from './session.ts'
-import type { Stream } from './stream.ts'
+import { ServerSession, type ServerUser } from './server.ts'
+import type { ServerStream } from './server-stream.ts'
+import { anyCases, checkTwice, type Case } from './testing-cases.ts'
 import { Heard } from './testing.ts'
-
-interface Case {
-  readonly method: string
-  readonly path: string
-  readonly fields: readonly (readonly [name: string, value: string])[]
-  readonly body: number
-  readonly trailers: boolean
-  readonly status: number
-  readonly answerFields: readonly (readonly [name: string, value: string])[]
-  readonly pieces: readonly number[]
-  readonly how: 'whole' | 'trailers' | 'broken'
-}
 
 const cases = new Map<string, Case>()
 const heard = new Map<string, Heard>()
 const refused: string[] = []
 
 /** A session on a socket; writes go out piece by piece so that nothing depends on where they are cut. */
-class Server implements SessionUser, Transport {
-  readonly session: Session
+class Server implements ServerUser, Transport {
+  readonly session: ServerSession
   readonly #socket: Socket
 
   constructor(socket: Socket) {
     this.#socket = socket
-    this.session = new Session(this, this, { headBytes: 65_536 })
+    this.session = new ServerSession(this, this, { headBytes: 65_536 })
     socket.on('data', (piece: Buffer) => {
       const cut = piece.length >> 1
       this.session.receive(piece, 0, cut)
@@ -44,7 +33,7 @@ class Server implements SessionUser, Transport {
     socket.on('close', () => this.session.gone())
   }
 
-  onRequest(stream: Stream, list: HeaderList): void {
+  onRequest(stream: ServerStream, list: HeaderList): void {
     const key = /x-case: (\d+)/.exec(list.lines)![1]!
     const found = new Heard(stream, list)
     heard.set(key, found)
@@ -94,7 +83,7 @@ class Server implements SessionUser, Transport {
   }
 }
 
-function answer(stream: Stream, { status, answerFields, pieces, how }: Case): void {
+function answer(stream: ServerStream, { status, answerFields, pieces, how }: Case): void {
   const lines = answerFields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   if (pieces.length === 0 && how === 'whole') {
     stream.respondWhole(status, lines)
@@ -157,25 +146,6 @@ function ask(client: ClientHttp2Session, key: string, { method, path, fields, bo
   })
 }
 
-const value = fc
-  .string({ unit: fc.integer({ min: 0x20, max: 0x7e }).map((code) => String.fromCharCode(code)), maxLength: 200 })
-  .map((text) => text.trim())
-const fieldList = fc
-  .uniqueArray(fc.tuple(fc.stringMatching(/^x-[a-z0-9_]{1,12}$/), value), { maxLength: 10, selector: ([name]) => name })
-  .map((list) => list.filter(([name]) => name !== 'x-case' && name !== 'x-last' && name !== 'x-sum'))
-const size = fc.oneof(fc.nat(100), fc.nat(20_000), fc.constantFrom(0, 16_384, 65_535, 65_536, 200_000))
-const anyCase: fc.Arbitrary<Case> = fc.record({
-  method: fc.constantFrom('GET', 'POST', 'PUT', 'PURGE'),
-  path: fc.stringMatching(/^\/[a-z0-9?&=%._-]{0,80}$/),
-  fields: fieldList,
-  body: fc.oneof(fc.constant(-1), size),
-  trailers: fc.boolean(),
-  status: fc.constantFrom(200, 201, 404, 418, 503),
-  answerFields: fieldList,
-  pieces: fc.array(size, { maxLength: 4 }),
-  how: fc.constantFrom('whole' as const, 'whole' as const, 'trailers' as const, 'broken' as const),
-})
-
 let next = 0
 
 async function check(client: ClientHttp2Session, one: Case): Promise<void> {
@@ -208,21 +178,12 @@ async function check(client: ClientHttp2Session, one: Case): Promise<void> {
 test('whatever is asked and answered, many at a time', async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(anyCase, { minLength: 1, maxLength: 16 }),
+      anyCases,
       fc.constantFrom(undefined, 0, 1000, 1_000_000),
       fc.constantFrom(0, 100, 4096, 65_536),
       async (all, initialWindowSize, headerTableSize) => {
-        const client = http2.connect(`http://127.0.0.1:${port}`, {
-          settings: { headerTableSize, ...(initialWindowSize ? { initialWindowSize } : {}) },
-        })
-        client.on('error', () => undefined)
-        try {
-          await Promise.all(all.map((one) => check(client, one)))
-          // and again, with tables that know all of it
-          await Promise.all(all.map((one) => check(client, one)))
-        } finally {
-          client.destroy()
-        }
+        const settings = { headerTableSize, ...(initialWindowSize ? { initialWindowSize } : {}) }
+        await checkTwice(http2.connect(`http://127.0.0.1:${port}`, { settings }), all, check)
       },
     ),
     { numRuns: 15 },

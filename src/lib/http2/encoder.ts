@@ -31,7 +31,7 @@ export class Encoder {
     this.#lastStatus = -1
   }
 
-  /** `text`: field lines with their CRLF, in any case; 0: no `:status`. What is of one connection must not be in it. */
+  /** `text`: lines with their CRLF, in any case, those of pseudo-headers first; 0: no `:status`. What is of one connection must not be in it. */
   encode(status: number, text: string): string {
     if (status === this.#lastStatus && text === this.#lastText) return this.#lastBlock
     const resized = this.#resized()
@@ -118,7 +118,8 @@ function lineOf(text: string): Line {
 const PRIVATE = new Set(['set-cookie', 'cookie', 'authorization', 'proxy-authorization'])
 
 function makeLine(text: string): Line {
-  const colon = text.indexOf(':')
+  // that of a pseudo-header begins its name
+  const colon = text.indexOf(':', 1)
   const name = text.slice(0, colon).toLowerCase()
   const value = trimmed(text, colon + 1)
   const index = STATIC_NAMES.get(name) ?? 0

@@ -1,7 +1,7 @@
 /** A field of a header list: name, value, what it is in HTTP/2, and how it stands in the text of a head. */
 import { TOKEN } from '../http1/characters.ts'
 
-/** What a request or a trailer section may make of a field (RFC 9113 §8.2–8.3). */
+/** What a head or a trailer section may make of a field (RFC 9113 §8.2–8.3). */
 export const KIND = {
   plain: 0,
   cookie: 1,
@@ -12,6 +12,7 @@ export const KIND = {
   authority: 6,
   /** Nobody may send it: bad characters, of one connection only, a pseudo-header that is none. */
   bad: 7,
+  status: 8,
 } as const
 
 const KINDS: ReadonlyMap<string, number> = new Map([
@@ -21,6 +22,7 @@ const KINDS: ReadonlyMap<string, number> = new Map([
   [':path', KIND.path],
   [':scheme', KIND.scheme],
   [':authority', KIND.authority],
+  [':status', KIND.status],
   ['connection', KIND.bad],
   ['keep-alive', KIND.bad],
   ['proxy-connection', KIND.bad],

@@ -3,21 +3,23 @@ import { CONNECTION_ID, ERROR, FLAG, updateFrame } from './frames.ts'
 import type { Session } from './session.ts'
 import type { Stream } from './stream.ts'
 
-/** What we take of one body before somebody has used it, and of all of a connection, bytes. */
+/** What we take of one body before somebody has used it, bytes. */
 export const WINDOW = 262_144
-export const CONNECTION_WINDOW = 4_194_304
 
 export class Intake {
   readonly #session: Session
   /** What we take of all, and what was used of it since we said so. */
-  #receives = CONNECTION_WINDOW
+  #receives: number
   #used = 0
+  readonly #window: number
   /** The stream whose frame is being read. */
   #stream: Stream | undefined
   #ends = false
 
-  constructor(session: Session) {
+  /** `window`: what we take of all before somebody has used it, bytes. */
+  constructor(session: Session, window: number) {
     this.#session = session
+    this.#receives = this.#window = window
   }
 
   /** A frame begins. `size`: what it counts for the windows; `length`: bytes of body in it. */
@@ -39,8 +41,8 @@ export class Intake {
       else session.fail(ERROR.streamClosed)
       return
     }
-    if (stream.remoteEnded) {
-      session.fault(stream, ERROR.streamClosed)
+    if (stream.remoteEnded || stream.awaitsHead) {
+      session.fault(stream, stream.remoteEnded ? ERROR.streamClosed : ERROR.protocol)
       return
     }
     stream.receives -= size
@@ -82,7 +84,7 @@ export class Intake {
   use(stream: Stream | undefined, bytes: number): void {
     const { output } = this.#session
     this.#used += bytes
-    if (this.#used >= CONNECTION_WINDOW / 2) {
+    if (this.#used >= this.#window / 2) {
       this.#receives += this.#used
       output.emit(updateFrame(CONNECTION_ID, this.#used))
       this.#used = 0

@@ -1,4 +1,4 @@
-/** The fields of one block → the parts of a request's head, or of trailers, as text (RFC 9113 §8.1–8.3). */
+/** The fields of one block → the parts of a request's head, of an answer's, or of trailers, as text (RFC 9113 §8.1–8.3). */
 import type { FieldSink } from './decoder.ts'
 import { KIND, type Field } from './field.ts'
 
@@ -9,6 +9,8 @@ export class HeaderList implements FieldSink {
   scheme: string | undefined = undefined
   authority: string | undefined = undefined
   host: string | undefined = undefined
+  /** Of an answer; 0: none that there is. */
+  status = 0
   /** RFC 9113 §8.2.3: crumbs are one field for everybody else. */
   cookie: string | undefined = undefined
   /** All other fields, a line each. */
@@ -19,15 +21,16 @@ export class HeaderList implements FieldSink {
   malformed = false
   #most = 0
   #bytes = 0
-  #trailers = false
+  #what: 'request' | 'answer' | 'trailers' = 'request'
   #regular = false
 
   /** Before a block is read. `most`: bytes of names and values that are kept. */
-  begin(what: 'request' | 'trailers', most: number): void {
+  begin(what: 'request' | 'answer' | 'trailers', most: number): void {
     this.method = this.path = this.scheme = this.authority = this.host = this.cookie = undefined
     this.lines = ''
     this.long = this.malformed = this.#regular = false
-    this.#trailers = what === 'trailers'
+    this.status = 0
+    this.#what = what
     this.#most = most
     this.#bytes = 0
   }
@@ -39,7 +42,7 @@ export class HeaderList implements FieldSink {
       this.long = true
       return
     }
-    if (kind === KIND.plain) {
+    if (kind === KIND.plain || (this.#what === 'answer' && (kind === KIND.cookie || kind === KIND.host))) {
       this.#regular = true
       this.lines += field.line
       return
@@ -74,8 +77,12 @@ export class HeaderList implements FieldSink {
   }
 
   #pseudo(kind: number, value: string): void {
-    if (this.#regular || this.#trailers) this.malformed = true
+    if (this.#regular || this.#what !== (kind === KIND.status ? 'answer' : 'request')) this.malformed = true
     switch (kind) {
+      case KIND.status:
+        if (this.status !== 0) this.malformed = true
+        this.status = statusOf(value)
+        return
       case KIND.method:
         if (this.method !== undefined) this.malformed = true
         this.method = value
@@ -94,4 +101,10 @@ export class HeaderList implements FieldSink {
         return
     }
   }
+}
+
+/** RFC 9113 §8.3.2 and §8.6: three digits, and nothing changes to another protocol. 0: no such status. */
+function statusOf(value: string): number {
+  if (value === '200') return 200
+  return /^[1-5]\d\d$/.test(value) && value !== '101' ? Number(value) : 0
 }

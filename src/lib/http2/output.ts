@@ -1,4 +1,4 @@
-/** Heads, bodies and other frames of all streams → what the transport takes, within the windows of the client. */
+/** Heads, bodies and other frames of all streams → what the transport takes, within the windows of the other side. */
 import { latin1 } from '../http1/latin1.ts'
 import { type Budget, UNSENT } from './budget.ts'
 import { Encoder } from './encoder.ts'
@@ -21,12 +21,12 @@ export interface Transport {
 const JOIN = 4096
 
 export class Output {
-  /** What the client takes of a stream that begins, bytes. */
+  /** What the other side takes of a stream that begins, bytes. */
   streamWindow = WINDOW_FIRST
   readonly #transport: Transport
   readonly #budget: Budget
   readonly #encoder = new Encoder()
-  /** What the client takes of all. */
+  /** What it takes of all. */
   #window = WINDOW_FIRST
   /** Streams with something to send that only wait for the connection. */
   readonly #waiting = new Set<Stream>()
@@ -112,7 +112,7 @@ export class Output {
     }
   }
 
-  // --- what the client says ---
+  // --- what the other side says ---
 
   /** It takes more of all. False: more than there can be. */
   widen(bytes: number): boolean {
@@ -163,7 +163,12 @@ export class Output {
     this.pump()
   }
 
-  /** Only what is emitted from here on must still go out; what a client does not read is not kept for it. */
+  /** Bytes that the transport does not take now. */
+  get unsent(): number {
+    return this.#stalled ? this.#out.length : 0
+  }
+
+  /** Only what is emitted from here on must still go out; what nobody reads is not kept for it. */
   last(): void {
     if (this.#out.length > UNSENT) this.#out = ''
   }

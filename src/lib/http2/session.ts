@@ -1,10 +1,11 @@
 /**
- * The server's side of one HTTP/2 connection (RFC 9113): bytes of the client → requests, answers → bytes. Strict: what
- * the client must not send ends its stream or the connection, and whoever costs more than it asks for is told to be calm.
+ * What both sides of an HTTP/2 connection do alike (RFC 9113): bytes → frames → streams, and how streams and connections
+ * end. Strict: what the other side must not send ends its stream or the connection, and whoever costs more than it asks
+ * for is told to be calm. `server.ts` and `client.ts` are the two sides.
  */
 import { type BlockSink, BlockReader } from './blocks.ts'
 import { Budget } from './budget.ts'
-import { control, WARNED } from './controls.ts'
+import { control } from './controls.ts'
 import { Decoder } from './decoder.ts'
 import {
   CONNECTION_ID,
@@ -12,27 +13,22 @@ import {
   FLAG,
   four,
   goawayFrame,
-  pingFrame,
-  PREFACE,
   resetFrame,
   SETTING,
   settingsFrame,
   TYPE,
   updateFrame,
   WINDOW_FIRST,
-  WINDOW_MOST,
 } from './frames.ts'
 import { StreamIds } from './ids.ts'
-import { CONNECTION_WINDOW, Intake, WINDOW } from './intake.ts'
+import { Intake, WINDOW } from './intake.ts'
 import { HeaderList } from './list.ts'
 import { Output, type Transport } from './output.ts'
 import { FrameReader, type FrameSink } from './reader.ts'
-import { Stream } from './stream.ts'
+import type { Stream } from './stream.ts'
 
 export interface SessionUser {
-  /** A request whose list is complete; sets the stream's user, or answers at once. `list` holds until this returns. */
-  onRequest(stream: Stream, list: HeaderList): void
-  /** For the metrics: the client has sent what it must not. */
+  /** For the metrics: the other side has sent what it must not. */
   onRefused(reason: string): void
   /** A stream has ended. */
   onLeft(): void
@@ -42,72 +38,57 @@ export interface SessionUser {
   onEnd(): void
 }
 
-interface Limits {
-  /** Of a request's list, bytes. */
+export interface SessionLimits {
+  /** Of a header list, bytes. */
   readonly headBytes: number
 }
 
-/** At once on one connection; browsers use 100 at most. */
-const STREAMS = 128
+const SETTINGS_WAIT = 0
+const OPEN = 1
+const OVER = 2
 
-const PREFACE_WAITS = 0
-const SETTINGS_WAIT = 1
-const OPEN = 2
-const OVER = 3
-
-export class Session implements FrameSink, BlockSink {
+export abstract class Session<User extends SessionUser = SessionUser> implements FrameSink, BlockSink {
   readonly streams = new Map<number, Stream>()
+  /** Of the side that begins streams. */
   readonly ids = new StreamIds()
   readonly budget = new Budget((reason) => this.#end(ERROR.calm, reason))
   readonly output: Output
-  readonly intake = new Intake(this)
+  readonly intake: Intake
   /** Heads and other frames that were read, a head as one. */
   frames = 0
-  readonly #user: SessionUser
-  readonly #limits: Limits
+  protected readonly user: User
+  readonly #headBytes: number
+  readonly #window: number
   readonly #reader = new FrameReader(this)
   readonly #blocks: BlockReader
   readonly #decoder = new Decoder()
   readonly #list = new HeaderList()
-  #state = PREFACE_WAITS
-  #prefaceAt = 0
-  /** The last stream that is served once we have said GOAWAY. */
-  #lastServed = WINDOW_MOST
+  #state = SETTINGS_WAIT
 
-  constructor(user: SessionUser, transport: Transport, limits: Limits) {
-    this.#user = user
-    this.#limits = limits
-    this.#blocks = new BlockReader(this, Math.max(65_536, limits.headBytes * 2))
+  /** `window`: bytes that we take of all bodies before somebody has used them. */
+  constructor(user: User, transport: Transport, { headBytes }: SessionLimits, window: number) {
+    this.user = user
+    this.#headBytes = headBytes
+    this.#blocks = new BlockReader(this, Math.max(65_536, headBytes * 2))
     this.output = new Output(transport, this.budget)
-    this.output.emit(
-      settingsFrame([
-        [SETTING.streams, STREAMS],
-        [SETTING.window, WINDOW],
-        [SETTING.listBytes, Math.min(65_535, limits.headBytes * 2)],
-        [SETTING.noPriorities, 1],
-      ]) + updateFrame(CONNECTION_ID, CONNECTION_WINDOW - WINDOW_FIRST),
-    )
+    this.intake = new Intake(this, window)
+    this.#window = window
+  }
+
+  /** The first that we say; `settings` beside what we take of a stream. */
+  protected greet(preface: string, settings: readonly (readonly [setting: number, value: number])[]): void {
+    const frames = settingsFrame([...settings, [SETTING.window, WINDOW]])
+    this.output.emit(preface + frames + updateFrame(CONNECTION_ID, this.#window - WINDOW_FIRST))
   }
 
   // --- what the user calls ---
 
-  /** Bytes of the client, from the preface on; nothing of `bytes` is kept. */
+  /** Bytes of the other side, from its first one on; nothing of `bytes` is kept. */
   receive(bytes: Buffer, from: number, end: number): void {
-    let at = from
-    if (this.#state === PREFACE_WAITS) {
-      while (at < end && this.#prefaceAt < PREFACE.length) {
-        if (bytes[at++] !== PREFACE.charCodeAt(this.#prefaceAt++)) {
-          this.fail(ERROR.protocol)
-          return
-        }
-      }
-      if (this.#prefaceAt < PREFACE.length) return
-      this.#state = SETTINGS_WAIT
-    }
-    if (this.#state !== OVER) this.#reader.feed(bytes, at, end)
+    this.#reader.feed(bytes, from, end)
   }
 
-  /** Once in a while: what the client may spend comes back. */
+  /** Once in a while: what the other side may spend comes back. */
   refill(seconds: number): void {
     this.budget.refill(seconds)
   }
@@ -116,23 +97,9 @@ export class Session implements FrameSink, BlockSink {
     return this.#state === OVER
   }
 
-  /** Is the client in the middle of a head, or of a frame that is no body? */
+  /** Is the other side in the middle of a head, or of a frame that is no body? */
   get waits(): boolean {
-    return this.#state === PREFACE_WAITS || this.#blocks.waits || this.#reader.waits
-  }
-
-  /** RFC 9113 §6.8: no new streams, please; those on their way are still served. */
-  warn(): void {
-    if (this.#state === OVER) return
-    this.output.emit(goawayFrame(WINDOW_MOST, ERROR.none) + pingFrame(WARNED, 0))
-  }
-
-  /** From here on nothing new is served. */
-  close(): void {
-    if (this.#state === OVER || this.#lastServed !== WINDOW_MOST) return
-    this.#lastServed = this.ids.last
-    this.output.emit(goawayFrame(this.ids.last, ERROR.none))
-    this.farewell()
+    return this.#blocks.waits || this.#reader.waits
   }
 
   /** The connection has gone. */
@@ -151,6 +118,23 @@ export class Session implements FrameSink, BlockSink {
   drained(): void {
     this.output.drained()
   }
+
+  // --- what a side does its own way ---
+
+  /** HEADERS of a stream that nobody has begun. */
+  protected abstract onOpening(id: number, list: HeaderList, ends: boolean): void
+  /** RST_STREAM of a stream that is open. */
+  abstract onReset(stream: Stream, code: number): void
+  /** GOAWAY: streams of ours above `last` are not served. */
+  abstract onAway(last: number): void
+  /** One of SETTINGS that each side reads its own way; an error code, or none. */
+  abstract onSetting(setting: number, value: number): number
+  /** All of a frame of SETTINGS holds. */
+  abstract onSettled(): void
+  /** An answer to a PING of ours. */
+  abstract onPong(payload: string): void
+  /** The last stream of the other side that we have begun with. */
+  protected abstract get lastOfTheirs(): number
 
   // --- frames ---
 
@@ -190,65 +174,34 @@ export class Session implements FrameSink, BlockSink {
     this.fail(code)
   }
 
-  // --- heads ---
-
   onBlock(flags: number, id: number, block: Buffer, from: number, end: number): void {
     const list = this.#list
     const stream = this.streams.get(id)
-    list.begin(stream === undefined ? 'request' : 'trailers', this.#limits.headBytes)
+    list.begin(stream === undefined ? 'request' : stream.awaitsHead ? 'answer' : 'trailers', this.#headBytes)
     // whatever becomes of it, the tables must stay the same on both sides
     if (!this.#decoder.decode(block, from, end, list)) {
       this.fail(ERROR.compression)
       return
     }
     const ends = (flags & FLAG.endStream) !== 0
-    if (stream !== undefined) this.#onTrailers(stream, list, ends)
-    else if (id > this.ids.last) this.#onRequest(id, list, ends)
+    if (stream !== undefined) stream.receiveHead(list, ends)
+    else if (id > this.ids.last) this.onOpening(id, list, ends)
     // what was sent before our RST_STREAM arrived
     else if (this.ids.wasEnded(id)) this.budget.idle(end - from)
     else this.fail(this.ids.wasSkipped(id) ? ERROR.protocol : ERROR.streamClosed)
   }
 
-  #onRequest(id: number, list: HeaderList, ends: boolean): void {
-    this.ids.begin(id)
-    this.budget.request()
-    if (id > this.#lastServed) {
-      this.#emitReset(id, ERROR.refused)
-    } else if (this.streams.size >= STREAMS) {
-      this.#emitReset(id, ERROR.refused)
-      this.budget.reset()
-    } else if (!list.long && !list.complete) {
-      this.#emitReset(id, ERROR.protocol)
-      this.#user.onRefused('h2-malformed')
-      this.budget.reset()
-    } else {
-      const stream = new Stream(this, id, this.output.streamWindow, WINDOW, ends)
-      this.streams.set(id, stream)
-      this.#user.onRequest(stream, list)
-    }
-  }
-
-  #onTrailers(stream: Stream, list: HeaderList, ends: boolean): void {
-    if (stream.remoteEnded) this.fault(stream, ERROR.streamClosed)
-    else if (!ends || list.malformed || list.long) this.fault(stream, ERROR.protocol)
-    else {
-      const crumbs = list.cookie === undefined ? '' : `cookie: ${list.cookie}\r\n`
-      stream.receiveEnd(list.lines + crumbs + (list.host === undefined ? '' : `host: ${list.host}\r\n`))
-    }
-  }
-
   // --- how streams end ---
 
-  /** The client has made a mistake that is one of this stream only. */
+  /** The other side has made a mistake that is one of this stream only. */
   fault(stream: Stream, code: number): void {
-    this.#user.onRefused('h2-malformed')
+    this.user.onRefused('h2-malformed')
     this.reset(stream, code)
-    stream.lost(code)
-    this.budget.reset()
+    stream.lost(code, 'fault')
   }
 
   reset(stream: Stream, code: number): void {
-    this.#emitReset(stream.id, code)
+    this.emitReset(stream.id, code)
     this.leave(stream)
   }
 
@@ -257,42 +210,42 @@ export class Session implements FrameSink, BlockSink {
     if (!this.streams.delete(stream.id)) return
     this.output.leave(stream)
     this.intake.leave(stream)
-    this.#user.onLeft()
+    this.user.onLeft()
   }
 
-  #emitReset(id: number, code: number): void {
+  protected emitReset(id: number, code: number): void {
     this.ids.end(id)
     this.output.emit(resetFrame(four(id), code))
   }
 
   // --- how the connection ends ---
 
-  /** No more streams are begun. */
-  farewell(): void {
-    this.#user.onFarewell()
-  }
-
-  /** The client has broken a rule of the connection. */
+  /** The other side has broken a rule of the connection. */
   fail(code: number): void {
     this.#end(code, 'h2-protocol')
   }
 
   #end(code: number, reason: string): void {
     if (this.#state === OVER) return
-    this.#user.onRefused(reason)
+    this.user.onRefused(reason)
+    this.stop(code)
+  }
+
+  /** Nothing is read any more; `code` is the last that is said. */
+  protected stop(code: number): void {
     this.#state = OVER
     this.#reader.stop()
     this.#blocks.stop()
     this.output.last()
-    this.output.emit(goawayFrame(this.ids.last, code))
+    this.output.emit(goawayFrame(this.lastOfTheirs, code))
     this.#dropStreams()
-    this.#user.onEnd()
+    this.user.onEnd()
   }
 
   #dropStreams(): void {
     for (const stream of this.streams.values()) {
       this.leave(stream)
-      stream.lost(ERROR.cancel)
+      stream.lost(ERROR.cancel, 'gone')
     }
   }
 }

@@ -1,6 +1,11 @@
-/** One stream of a server's session: a body comes, an answer goes, each as fast as the other side takes it. */
+/** One stream of a session: bodies go and come, each as fast as the other side takes it. */
 import { ERROR, FLAG, four, frameHead, TYPE } from './frames.ts'
+import { WINDOW } from './intake.ts'
+import type { HeaderList } from './list.ts'
 import type { Session } from './session.ts'
+
+/** How a stream was lost: the other side has reset it, it has broken a rule, or the connection has gone. */
+export type Loss = 'reset' | 'fault' | 'gone'
 
 export interface StreamUser {
   /** bytes[from, end) of the body, until this returns. */
@@ -9,28 +14,30 @@ export interface StreamUser {
   onEndOfBody(trailers: string | undefined): void
   /** After `send` has said false: it takes more. */
   onDrain(): void
-  /** The client does not want it any more, has broken a rule, or has gone; nothing can be sent. */
-  onLost(code: number): void
+  /** Nothing can be sent, and nothing comes any more. */
+  onLost(code: number, loss: Loss): void
 }
 
-export class Stream {
+export abstract class Stream<User extends StreamUser = StreamUser> {
   readonly id: number
   /** The id as frames have it. */
   readonly head: string
-  user: StreamUser | undefined = undefined
-  /** What the client takes of it, bytes; may be negative. */
+  abstract readonly user: User | undefined
+  /** Must a head come before anything else? */
+  abstract readonly awaitsHead: boolean
+  /** What the other side takes of it, bytes; may be negative. */
   window: number
   /** What we take, and what was used since we said so. */
-  receives: number
+  receives = WINDOW
   used = 0
   /** Bytes of the body to come; -1: the end will tell. */
   expected = -1
   /** The last frame of the body is being read. */
-  remoteEnds: boolean
-  remoteEnded: boolean
-  /** The end of the answer is known, and may wait to be sent. */
+  remoteEnds = false
+  remoteEnded = false
+  /** The end of what we send is known, and may wait to be sent. */
   localEnds = false
-  readonly #session: Session
+  protected readonly session: Session
   #over = false
   #paused = false
   #delivering = false
@@ -42,13 +49,11 @@ export class Stream {
   #sent = 0
   #tail: string | undefined
 
-  constructor(session: Session, id: number, window: number, receives: number, ended: boolean) {
-    this.#session = session
+  constructor(session: Session, id: number) {
+    this.session = session
     this.id = id
     this.head = four(id)
-    this.window = window
-    this.receives = receives
-    this.remoteEnds = this.remoteEnded = ended
+    this.window = session.output.streamWindow
   }
 
   /** Nothing can be sent any more, or all was. */
@@ -61,28 +66,12 @@ export class Stream {
     return this.#queue.length > 0
   }
 
-  // --- the answer: field lines with their CRLF, in any case ---
-
-  inform(status: number, lines: string): void {
-    if (!this.#over) this.#session.output.headers(this, status, lines, 0)
-  }
-
-  respond(status: number, lines: string): void {
-    if (!this.#over) this.#session.output.headers(this, status, lines, 0)
-  }
-
-  /** A head that is all of the answer. */
-  respondWhole(status: number, lines: string): void {
-    if (this.#over || this.localEnds) return
-    this.localEnds = true
-    this.#session.output.headers(this, status, lines, FLAG.endStream)
-    this.#finish()
-  }
+  // --- what we send ---
 
   /** False: wait for onDrain before more. Latin1, or a Buffer that may lie in memory that is read into again. */
   send(piece: string | Buffer): boolean {
     if (this.#over || this.localEnds || piece.length === 0) return true
-    const to = this.hasMore ? 0 : this.#session.output.data(this, piece, 0, false, MANY)
+    const to = this.hasMore ? 0 : this.session.output.data(this, piece, 0, false, MANY)
     if (to < piece.length) this.#push(piece, to)
     return !this.hasMore
   }
@@ -93,29 +82,29 @@ export class Stream {
     this.localEnds = true
     this.#tail = trailers
     if (last !== '') {
-      const to = this.hasMore ? 0 : this.#session.output.data(this, last, 0, trailers === undefined, MANY)
+      const to = this.hasMore ? 0 : this.session.output.data(this, last, 0, trailers === undefined, MANY)
       if (to < last.length) {
         this.#push(last, to)
         return
       }
     } else if (this.hasMore) return
-    else if (trailers === undefined) this.#session.output.emit(frameHead(0, TYPE.data, FLAG.endStream, this.head))
+    else if (trailers === undefined) this.session.output.emit(frameHead(0, TYPE.data, FLAG.endStream, this.head))
     this.#sendTail()
   }
 
-  /** The answer ends here and is not whole. */
+  /** What we send ends here and is not whole. */
   abort(code: number): void {
     if (this.#over) return
-    this.#forget()
-    this.#session.reset(this, code)
+    this.forget()
+    this.session.reset(this, code)
   }
 
-  /** The request contradicts itself: the stream ends, and onLost follows. */
+  /** What has come contradicts itself: the stream ends, and onLost follows. */
   malformed(): void {
-    this.#session.fault(this, ERROR.protocol)
+    this.session.fault(this, ERROR.protocol)
   }
 
-  // --- the request ---
+  // --- what comes ---
 
   pause(): void {
     this.#paused = true
@@ -126,6 +115,15 @@ export class Stream {
     if (!this.#delivering && this.#held !== undefined) this.#deliver()
   }
 
+  // --- what a side does its own way ---
+
+  /** A head has come: the first, or trailers. */
+  abstract receiveHead(list: HeaderList, ends: boolean): void
+  /** All of ours is on its way. */
+  protected abstract onSent(): void
+  /** The user has all that has come. */
+  protected abstract onTaken(): void
+
   // --- what the session calls ---
 
   receive(bytes: Buffer, from: number, end: number): void {
@@ -133,7 +131,7 @@ export class Stream {
       ;(this.#held ??= []).push(Buffer.from(bytes.subarray(from, end)))
       return
     }
-    this.#session.intake.use(this.remoteEnds ? undefined : this, end - from)
+    this.session.intake.use(this.remoteEnds ? undefined : this, end - from)
     this.#delivering = true
     this.user?.onData(bytes, from, end)
     this.#delivering = false
@@ -143,7 +141,7 @@ export class Stream {
   receiveEnd(trailers: string | undefined): void {
     // RFC 9113 §8.1.1: trailers, too, end what was announced
     if (this.expected > 0) {
-      this.#session.fault(this, ERROR.protocol)
+      this.session.fault(this, ERROR.protocol)
       return
     }
     this.remoteEnds = this.remoteEnded = true
@@ -151,7 +149,16 @@ export class Stream {
     if (this.#held !== undefined) {
       this.#endHeld = true
       this.#trailers = trailers
-    } else this.user?.onEndOfBody(trailers)
+    } else this.#finish(trailers)
+  }
+
+  protected receiveTrailers(list: HeaderList, ends: boolean): void {
+    if (this.remoteEnded) this.session.fault(this, ERROR.streamClosed)
+    else if (!ends || list.malformed || list.long) this.session.fault(this, ERROR.protocol)
+    else {
+      const crumbs = list.cookie === undefined ? '' : `cookie: ${list.cookie}\r\n`
+      this.receiveEnd(list.lines + crumbs + (list.host === undefined ? '' : `host: ${list.host}\r\n`))
+    }
   }
 
   /** The windows are open again: one frame, then it is somebody else's turn. */
@@ -159,7 +166,7 @@ export class Stream {
     const piece = this.#queue[0]
     if (piece === undefined) return
     const only = this.#queue.length === 1
-    const to = this.#session.output.data(this, piece, this.#sent, only && this.localEnds && this.#tail === undefined, 1)
+    const to = this.session.output.data(this, piece, this.#sent, only && this.localEnds && this.#tail === undefined, 1)
     if (to < piece.length) this.#sent = to
     else {
       this.#queue.shift()
@@ -170,35 +177,38 @@ export class Stream {
         return
       }
     }
-    this.#session.output.wait(this)
+    this.session.output.wait(this)
+  }
+
+  /** The other side does not want the rest of what we send; what it has sent itself holds. */
+  unwanted(): void {
+    if (this.#over) return
+    this.localEnds = true
+    this.#queue = []
+    this.#tail = undefined
+    this.session.output.leave(this)
+    this.onSent()
   }
 
   /** The session ends it; nothing is sent for it any more. */
-  lost(code: number): void {
+  lost(code: number, loss: Loss): void {
     if (this.#over) return
-    this.#forget()
-    this.user?.onLost(code)
+    this.forget()
+    this.user?.onLost(code, loss)
   }
 
   // --- inside ---
 
   #push(piece: string | Buffer, from: number): void {
-    const rest = typeof piece === 'string' ? piece.slice(from) : this.#session.output.keep(piece.subarray(from))
+    const rest = typeof piece === 'string' ? piece.slice(from) : this.session.output.keep(piece.subarray(from))
     this.#queue.push(rest)
-    this.#session.output.wait(this)
+    this.session.output.wait(this)
   }
 
   /** All of the body is on its way. */
   #sendTail(): void {
-    if (this.#tail !== undefined) this.#session.output.headers(this, 0, this.#tail, FLAG.endStream)
-    this.#finish()
-  }
-
-  #finish(): void {
-    this.#forget()
-    // RFC 9113 §8.1: the answer is whole, the rest of the request is not wanted
-    if (this.remoteEnded) this.#session.leave(this)
-    else this.#session.reset(this, ERROR.none)
+    if (this.#tail !== undefined) this.session.output.headers(this, 0, this.#tail, FLAG.endStream)
+    this.onSent()
   }
 
   #deliver(): void {
@@ -206,7 +216,7 @@ export class Stream {
     this.#delivering = true
     while (!this.#paused && held.length > 0 && !this.#over) {
       const piece = held.shift()!
-      this.#session.intake.use(this.remoteEnds ? undefined : this, piece.length)
+      this.session.intake.use(this.remoteEnds ? undefined : this, piece.length)
       this.user?.onData(piece, 0, piece.length)
     }
     this.#delivering = false
@@ -214,15 +224,21 @@ export class Stream {
     this.#held = undefined
     if (!this.#endHeld) return
     this.#endHeld = false
-    this.user?.onEndOfBody(this.#trailers)
+    this.#finish(this.#trailers)
   }
 
-  #forget(): void {
+  #finish(trailers: string | undefined): void {
+    this.user?.onEndOfBody(trailers)
+    if (!this.#over) this.onTaken()
+  }
+
+  /** Nothing is sent or delivered any more. */
+  protected forget(): void {
     this.#over = true
     this.#queue = []
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined) for (const piece of held) this.#session.intake.use(undefined, piece.length)
+    if (held !== undefined) for (const piece of held) this.session.intake.use(undefined, piece.length)
   }
 }
 

@@ -1,10 +1,14 @@
 /** Frames by hand → a session on no socket → the frames that it answers. For tests. */
+import type { AnswerUser, ClientStream } from './client-stream.ts'
+import { ClientSession, type ClientUser } from './client.ts'
 import { Decoder } from './decoder.ts'
 import { FRAME_BYTES, HEAD_BYTES, PREFACE, TYPE } from './frames.ts'
 import type { HeaderList } from './list.ts'
 import type { Transport } from './output.ts'
-import { Session, type SessionUser } from './session.ts'
-import type { Stream, StreamUser } from './stream.ts'
+import { ServerSession, type ServerUser } from './server.ts'
+import type { ServerStream } from './server-stream.ts'
+import type { Session, SessionUser } from './session.ts'
+import type { Loss, StreamUser } from './stream.ts'
 
 interface Frame {
   readonly type: number
@@ -22,6 +26,15 @@ export function frame(type: number, flags: number, id: number, payload: Buffer |
   head.writeUInt32BE(id, 5)
   return Buffer.concat([head, bytes])
 }
+
+/** A field as a literal, not coded. */
+export const field = (name: string, value: string): string => `00${text(name)}${text(value)}`
+const text = (value: string): string =>
+  `${value.length.toString(16).padStart(2, '0')}${Buffer.from(value, 'latin1').toString('hex')}`
+/** Four bytes. */
+export const number = (value: number): string => value.toString(16).padStart(8, '0')
+export const repeated = (count: number, one: (at: number) => Buffer): Buffer =>
+  Buffer.concat(Array.from({ length: count }, (_, at) => one(at)))
 
 /** GET / of http://a */
 export const GET = '828684410161'
@@ -43,23 +56,14 @@ export function framesOf(bytes: Buffer): Frame[] {
   return frames
 }
 
-/** What a session did with one stream. */
-export class Heard implements StreamUser {
-  readonly stream: Stream
-  readonly head: string
+/** What has come of one stream. */
+class Taken implements StreamUser {
   body = ''
   ended = false
   trailers: string | undefined = undefined
   lost: number | undefined = undefined
+  loss: Loss | undefined = undefined
   drains = 0
-
-  constructor(stream: Stream, list: HeaderList) {
-    this.stream = stream
-    const pseudo = `${list.method} ${list.scheme}://${list.authority}${list.path}`
-    this.head = `${pseudo}\n${list.lines}${list.cookie === undefined ? '' : `cookie: ${list.cookie}\n`}`
-    this.ended = stream.remoteEnded
-    stream.user = this
-  }
 
   onData(bytes: Buffer, from: number, end: number): void {
     this.body += bytes.toString('latin1', from, end)
@@ -74,15 +78,50 @@ export class Heard implements StreamUser {
     this.drains++
   }
 
-  onLost(code: number): void {
+  onLost(code: number, loss: Loss): void {
     this.lost = code
+    this.loss = loss
   }
 }
 
-/** A client and its session. Everything is sent at once unless `blocked`. */
-export class Peer implements SessionUser, Transport {
-  readonly session: Session
-  readonly heard: Heard[] = []
+/** What a request was to a server's session. */
+export class Heard extends Taken {
+  readonly stream: ServerStream
+  readonly head: string
+
+  constructor(stream: ServerStream, list: HeaderList) {
+    super()
+    this.stream = stream
+    const pseudo = `${list.method} ${list.scheme}://${list.authority}${list.path}`
+    this.head = `${pseudo}\n${list.lines}${list.cookie === undefined ? '' : `cookie: ${list.cookie}\n`}`
+    this.ended = stream.remoteEnded
+    stream.user = this
+  }
+}
+
+/** What an answer was to who has asked. */
+export class Got extends Taken implements AnswerUser {
+  status = 0
+  lines = ''
+  readonly informed: number[] = []
+  /** What becomes of the head. */
+  onHead: () => void = () => undefined
+
+  onInform(status: number): void {
+    this.informed.push(status)
+  }
+
+  onAnswer(status: number, list: HeaderList, ends: boolean): void {
+    this.status = status
+    this.lines = list.lines
+    this.ended = ends
+    this.onHead()
+  }
+}
+
+/** A session, and the other side by hand. Everything is sent at once unless `blocked`. */
+abstract class Side implements SessionUser, Transport {
+  abstract readonly session: Session
   readonly refused: string[] = []
   /** Frames since the last look. */
   out: Buffer[] = []
@@ -90,18 +129,6 @@ export class Peer implements SessionUser, Transport {
   farewell = false
   blocked = false
   readonly decoder = new Decoder()
-  /** What becomes of a request. */
-  answer: (heard: Heard) => void
-
-  constructor(answer: (heard: Heard) => void = () => undefined, headBytes = 32_768) {
-    this.answer = answer
-    this.session = new Session(this, this, { headBytes })
-  }
-
-  /** Preface and SETTINGS, then these. */
-  begin(...frames: readonly Buffer[]): this {
-    return this.say(Buffer.from(PREFACE, 'latin1'), frame(TYPE.settings, 0, 0), ...frames)
-  }
 
   say(...frames: readonly Buffer[]): this {
     const bytes = Buffer.concat(frames)
@@ -111,9 +138,9 @@ export class Peer implements SessionUser, Transport {
 
   take(): Frame[] {
     this.session.flush()
-    const frames = framesOf(Buffer.concat(this.out))
+    const bytes = Buffer.concat(this.out)
     this.out = []
-    return frames
+    return framesOf(bytes.toString('latin1', 0, PREFACE.length) === PREFACE ? bytes.subarray(PREFACE.length) : bytes)
   }
 
   /** How the connection or the stream ended: `goaway 1`, `reset 3:1`. */
@@ -155,12 +182,6 @@ export class Peer implements SessionUser, Transport {
     return undefined
   }
 
-  onRequest(stream: Stream, list: HeaderList): void {
-    const heard = new Heard(stream, list)
-    this.heard.push(heard)
-    this.answer(heard)
-  }
-
   onRefused(reason: string): void {
     this.refused.push(reason)
   }
@@ -177,3 +198,55 @@ export class Peer implements SessionUser, Transport {
     this.ended = true
   }
 }
+
+/** A client by hand and the session that serves it. */
+export class Peer extends Side implements ServerUser {
+  readonly session: ServerSession
+  readonly heard: Heard[] = []
+  /** What becomes of a request. */
+  answer: (heard: Heard) => void
+
+  constructor(answer: (heard: Heard) => void = () => undefined, headBytes = 32_768) {
+    super()
+    this.answer = answer
+    this.session = new ServerSession(this, this, { headBytes })
+  }
+
+  /** Preface and SETTINGS, then these. */
+  begin(...frames: readonly Buffer[]): this {
+    return this.say(Buffer.from(PREFACE, 'latin1'), frame(TYPE.settings, 0, 0), ...frames)
+  }
+
+  onRequest(stream: ServerStream, list: HeaderList): void {
+    const heard = new Heard(stream, list)
+    this.heard.push(heard)
+    this.answer(heard)
+  }
+}
+
+/** A server by hand and the session that asks it. */
+export class Origin extends Side implements ClientUser {
+  readonly session: ClientSession
+  most = 0
+
+  constructor(headBytes = 32_768) {
+    super()
+    this.session = new ClientSession(this, this, { headBytes })
+  }
+
+  /** SETTINGS, then these. */
+  begin(...frames: readonly Buffer[]): this {
+    return this.say(frame(TYPE.settings, 0, 0), ...frames)
+  }
+
+  ask(body: 'whole' | 'body follows' = 'whole', lines = REQUEST): { readonly got: Got; readonly stream: ClientStream } {
+    const got = new Got()
+    return { got, stream: this.session.begin(got, lines, body) }
+  }
+
+  onStreams(most: number): void {
+    this.most = most
+  }
+}
+
+const REQUEST = ':method: GET\r\n:scheme: http\r\n:authority: a\r\n:path: /\r\n'

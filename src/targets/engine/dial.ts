@@ -6,6 +6,7 @@ import type { ForwardProxy } from '../../model/model.ts'
 import type { EndpointPool } from './pool.ts'
 import { checkIdentity, type BackendSecurity } from './tls.ts'
 import { Tunnel } from './tunnel.ts'
+import { Wire, type WireUser } from './wire.ts'
 
 /** Where a connection goes in clear, for net.connect: to the endpoint, or to the proxy before it. */
 export function placeOf(pool: EndpointPool): NetConnectOpts {
@@ -58,6 +59,20 @@ export function dial(
   socket.on('close', onClose)
   socket.once(plainly ? 'connect' : 'secureConnect', () => settle(undefined))
   return socket
+}
+
+/** The same for a wire, without a limit of time: `opened` tells that it may be used; until then, an end says that it will not be. */
+export function dialWire(
+  pool: EndpointPool,
+  alpn: readonly string[] | undefined,
+  user: WireUser,
+  opened: () => void,
+): Wire {
+  const plainly = dialsPlainly(pool)
+  const wire = plainly ? Wire.connect(user, placeOf(pool)) : Wire.over(() => user, dialSecurely(pool, alpn))
+  pool.context.counts.upstreamConnects++
+  wire.socket.once(plainly ? 'connect' : 'secureConnect', opened)
+  return wire
 }
 
 interface Wanted {

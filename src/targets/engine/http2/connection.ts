@@ -1,33 +1,33 @@
 /** One HTTP/2 connection of a client: its session on a wire; idle time, and the end of it. */
 import type { TLSSocket } from 'node:tls'
 import type { HeaderList } from '../../../lib/http2/list.ts'
-import type { Transport } from '../../../lib/http2/output.ts'
-import { Session, type SessionUser } from '../../../lib/http2/session.ts'
-import type { Stream } from '../../../lib/http2/stream.ts'
+import { ServerSession, type ServerUser } from '../../../lib/http2/server.ts'
+import type { ServerStream } from '../../../lib/http2/server-stream.ts'
 import { clock } from '../clock.ts'
 import { ConnectionFactsOf } from '../connection.ts'
 import type { OpenConnection, OpenSocket } from '../listeners.ts'
 import { Deadline } from '../wheel.ts'
-import { Wire, type WireUser } from '../wire.ts'
+import type { Wire, WireUser } from '../wire.ts'
 import { StreamInbound } from './inbound.ts'
+import { SessionWire } from './session-wire.ts'
 
 /** How often a connection is looked at, milliseconds. */
 const LOOK = 1000
 /** RFC 9113 §6.8: how long a client may take to read GOAWAY, and whatever was said last, milliseconds. */
 const LINGER = 2000
 
-export class Http2Connection extends Deadline implements OpenConnection, WireUser, SessionUser, Transport {
+export class Http2Connection extends Deadline implements OpenConnection, WireUser, ServerUser {
   readonly open: OpenSocket
   readonly facts: ConnectionFactsOf
   readonly #wire: Wire
-  readonly #session: Session
+  readonly #session: ServerSession
   #lastLook: number
   #idleSince: number
   /** When GOAWAY was said for the first time; 0: not yet. */
   #warnedAt = 0
   #leaving = false
+  readonly #writes: SessionWire
   #ended = false
-  #gone = false
   /** Of frames, at the last look; and for how long the same one has not been whole. */
   #progress = -1
   #stuck = 0
@@ -38,7 +38,9 @@ export class Http2Connection extends Deadline implements OpenConnection, WireUse
     this.open = open
     this.facts = new ConnectionFactsOf(wire, open.secure ? (wire.socket as TLSSocket) : undefined, open)
     this.#lastLook = this.#idleSince = clock.now
-    this.#session = new Session(this, this, open.plan.limits)
+    this.#writes = new SessionWire(wire)
+    this.#session = new ServerSession(this, this.#writes, open.plan.limits)
+    this.#writes.carry(this.#session)
     open.context.wheel.set(this, LOOK, clock.now)
   }
 
@@ -46,7 +48,7 @@ export class Http2Connection extends Deadline implements OpenConnection, WireUse
 
   /** GOAWAY; streams that are open, or on their way, may end. */
   drain(): void {
-    if (this.#warnedAt > 0 || this.#gone) return
+    if (this.#warnedAt > 0 || this.#writes.gone) return
     this.#warnedAt = clock.now
     this.#session.warn()
   }
@@ -75,36 +77,16 @@ export class Http2Connection extends Deadline implements OpenConnection, WireUse
   }
 
   onGone(): void {
-    if (this.#gone) return
-    this.#gone = true
+    if (this.#writes.gone) return
+    this.#writes.gone = true
     this.#session.gone()
     this.open.context.wheel.remove(this)
     this.open.left(this, this.facts)
   }
 
-  write(text: string): boolean {
-    return this.#gone || this.#wire.write(text)
-  }
-
-  writePieces(pieces: readonly (string | Buffer)[]): boolean {
-    return this.#gone || this.#wire.writePieces(pieces)
-  }
-
-  keep(piece: Buffer): Buffer {
-    return Wire.keep(piece)
-  }
-
-  schedule(): void {
-    if (unsent.push(this) === 1) setImmediate(sendAll)
-  }
-
-  flush(): void {
-    if (!this.#gone) this.#session.flush()
-  }
-
   // --- the session ---
 
-  onRequest(stream: Stream, list: HeaderList): void {
+  onRequest(stream: ServerStream, list: HeaderList): void {
     new StreamInbound(this, stream, list)
   }
 
@@ -129,14 +111,9 @@ export class Http2Connection extends Deadline implements OpenConnection, WireUse
 
   /** Says our last, and reads on for a moment: what lay unread would turn our end into a reset, and GOAWAY be lost. */
   #finish(): void {
-    if (this.#ended || this.#gone) return
+    if (this.#ended || this.#writes.gone) return
     this.#ended = true
-    // what was said in this turn belongs to it
-    setImmediate(() => {
-      if (this.#gone) return
-      this.#session.flush()
-      this.#wire.end()
-    })
+    this.#writes.end()
     this.due = Number.POSITIVE_INFINITY
     this.open.context.wheel.set(this, LINGER, clock.now)
   }
@@ -145,7 +122,7 @@ export class Http2Connection extends Deadline implements OpenConnection, WireUse
 
   /** Once a second. */
   expire(): void {
-    if (this.#gone) return
+    if (this.#writes.gone) return
     if (this.#ended) {
       this.#wire.destroy()
       return
@@ -167,11 +144,4 @@ export class Http2Connection extends Deadline implements OpenConnection, WireUse
     else if (session.streams.size === 0 && idleTimeout > 0 && now - this.#idleSince >= idleTimeout) this.drain()
     if (!this.#ended) this.open.context.wheel.set(this, LOOK, now)
   }
-}
-
-/** Those with something to send: whatever many backends have answered in one turn of the event loop goes out in one write. */
-const unsent: Http2Connection[] = []
-
-function sendAll(): void {
-  for (const connection of unsent.splice(0)) connection.flush()
 }

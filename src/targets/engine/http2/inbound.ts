@@ -1,11 +1,12 @@
 /** One stream of HTTP/2: a request → an exchange, its answer → frames. */
 import { STATUS_CODES } from 'node:http'
-import { HOP, TAG, type Fields } from '../../../lib/http1/fields.ts'
+import { TAG, type Fields } from '../../../lib/http1/fields.ts'
 import { Refusal, type RequestHead } from '../../../lib/http1/head.ts'
 import { latin1 } from '../../../lib/http1/latin1.ts'
 import { ERROR } from '../../../lib/http2/frames.ts'
 import type { HeaderList } from '../../../lib/http2/list.ts'
-import type { Stream, StreamUser } from '../../../lib/http2/stream.ts'
+import type { ServerStream } from '../../../lib/http2/server-stream.ts'
+import type { StreamUser } from '../../../lib/http2/stream.ts'
 import { BodyFlow } from '../body-flow.ts'
 import { clock, dateLine } from '../clock.ts'
 import type { ResolvedLimits } from '../compile.ts'
@@ -16,7 +17,7 @@ import { begin, clientGone, finished } from '../run.ts'
 import { Deadline } from '../wheel.ts'
 import type { Http2Connection } from './connection.ts'
 import { grpcMessage, grpcStatus, grpcTimeout, isGrpc, isGrpcExchange } from './grpc.ts'
-import { readRequest, readTrailerLines } from './heads.ts'
+import { ELSEWHERE, readRequest, readTrailerLines } from './heads.ts'
 
 /** Small pieces are joined into one frame. */
 const JOIN = 16_384
@@ -24,7 +25,7 @@ const JOIN = 16_384
 export class StreamInbound extends Deadline implements Inbound, StreamUser {
   readonly modern = true
   readonly #connection: Http2Connection
-  readonly #stream: Stream
+  readonly #stream: ServerStream
   #limits: ResolvedLimits
   #exchange: EngineExchange | undefined
   /** The head of the answer, until it is known whether it is all of it; 0: none waits. */
@@ -44,7 +45,7 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
   #pace: Pace | undefined
   #stalled = false
 
-  constructor(connection: Http2Connection, stream: Stream, list: HeaderList) {
+  constructor(connection: Http2Connection, stream: ServerStream, list: HeaderList) {
     super()
     this.#connection = connection
     this.#stream = stream
@@ -328,9 +329,6 @@ export class StreamInbound extends Deadline implements Inbound, StreamUser {
       this.#refuse(!this.#begun && this.#pace?.behind === true ? DRIPPING : SLOW_BODY)
   }
 }
-
-/** Fields that HTTP/2 has no place for, of one hop (RFC 9113 §8.2.2). */
-const ELSEWHERE = HOP | TAG.coding
 
 /** Trailers-only: the head is the end, and says what went wrong. */
 function grpcAnswer(exchange: EngineExchange): string {

@@ -1,86 +1,77 @@
 /** One stream of HTTP/2 to an endpoint: an exchange goes out and comes back as an answer. */
-import { constants, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import { TAG, type Fields } from '../../../lib/http1/fields.ts'
 import { Refusal } from '../../../lib/http1/head.ts'
+import type { AnswerUser, ClientStream } from '../../../lib/http2/client-stream.ts'
+import type { ClientSession } from '../../../lib/http2/client.ts'
+import { ERROR } from '../../../lib/http2/frames.ts'
+import type { HeaderList } from '../../../lib/http2/list.ts'
+import type { Loss } from '../../../lib/http2/stream.ts'
 import { Refusal as BodyRefusal } from '../../../policies/policy.ts'
 import type { BodySink } from '../body-flow.ts'
+import { clock } from '../clock.ts'
 import type { EngineExchange, Outbound } from '../exchange.ts'
-import { answered, failedUpstream, INTERIM_MOST, type UpstreamFailure, refuseBody } from '../forward.ts'
+import { answered, failedUpstream, hostOfEndpoint, INTERIM_MOST, refuseBody, type UpstreamFailure } from '../forward.ts'
 import type { EndpointPool } from '../pool.ts'
 import { Deadline } from '../wheel.ts'
-import { Wire } from '../wire.ts'
 import { isGrpcExchange } from './grpc.ts'
-import { readAnswer, readTrailers, writeFields } from './heads.ts'
+import { ELSEWHERE, readAnswer, readTrailerLines } from './heads.ts'
 import type { BackendSession } from './sessions.ts'
 
-/** What listeners of a stream find their exchange by. */
-const OUTBOUND = Symbol('outbound')
+/** Of an answer's head, and of all 1xx before it, bytes. */
+export const HEAD_BYTES = 65_536
 
-interface OwnStream extends ClientHttp2Stream {
-  [OUTBOUND]: BackendStream
-}
-
-export class BackendStream extends Deadline implements Outbound, BodySink {
+export class BackendStream extends Deadline implements Outbound, BodySink, AnswerUser {
   readonly address: string
   readonly #pool: EndpointPool
   readonly #session: BackendSession
-  readonly #stream: ClientHttp2Stream
+  readonly #stream: ClientStream
   readonly #tryDue: number
+  /** Trailers of the request may follow its body. */
+  readonly #trailers: boolean
   #exchange: EngineExchange | undefined
   #answered = false
   #interim = 0
-  #ended = false
-  #sent = false
-  #trailers: Fields | undefined
-  #requestTrailers: Fields | undefined
-  /** The body may be read in the same turn as the head, whose event comes later. */
-  #early: Buffer[] | undefined
+  #interimBytes = 0
+  #sent: boolean
+  #unflushed = false
 
-  /** `length`: of the request's body, bytes, or -1. `tryDue`: when the try must be over, of the monotonic clock. */
+  /** `length`: of the request's body, bytes, or -1. `tryDue`: when the try must be over, of the wheel's clock. */
   constructor(
     session: BackendSession,
-    pool: EndpointPool,
-    stream: ClientHttp2Stream,
+    wire: ClientSession,
     exchange: EngineExchange,
+    pool: EndpointPool,
+    length: number,
     tryDue: number,
   ) {
     super()
     this.#session = session
     this.#pool = pool
-    this.#stream = stream
     this.#exchange = exchange
     this.#tryDue = tryDue
     this.address = pool.address
     exchange.outbound = this
-    ;(stream as OwnStream)[OUTBOUND] = this
-    stream.on('response', onResponse)
-    stream.on('headers', onInform)
-    stream.on('trailers', onTrailers)
-    stream.on('data', onData)
-    stream.on('end', onEnd)
-    stream.on('close', onClose)
-    stream.on('error', ignore)
+    const { flow } = exchange.request
+    this.#sent = flow === undefined
+    const grpc = isGrpcExchange(exchange)
+    // calls of gRPC have no trailers
+    this.#trailers = length < 0 && !grpc
+    const lines = writeRequest(exchange, pool, length, grpc)
+    this.#stream = wire.begin(this, lines, flow === undefined ? 'whole' : 'body follows')
     this.#arm(exchange.plan?.forward.timeouts?.firstByte ?? 0)
-  }
-
-  /** The body of the request follows. `trailers`: they may come behind it. */
-  attach(): void {
-    const stream = this.#stream
-    stream.on('drain', onDrain)
-    this.#exchange?.request.flow?.attach(this)
+    flow?.attach(this)
   }
 
   // --- the body of the request ---
 
   write(piece: Buffer): boolean {
-    if (this.#stream.destroyed) return true
-    return this.#stream.write(Wire.keep(piece))
+    return this.#stream.send(piece)
   }
 
   end(trailers: Fields | undefined): void {
     this.#sent = true
-    this.#requestTrailers = trailers
-    if (!this.#stream.destroyed) this.#stream.end()
+    const lines = this.#trailers ? trailers?.write(ELSEWHERE | TAG.length | TAG.host) : undefined
+    this.#stream.end('', lines === '' ? undefined : lines)
   }
 
   /** The client's body broke off: the backend must not take it for whole. */
@@ -90,24 +81,11 @@ export class BackendStream extends Deadline implements Outbound, BodySink {
     if (exchange !== undefined && error instanceof BodyRefusal) refuseBody(exchange, error)
   }
 
-  onWantTrailers(): void {
-    const headers: OutgoingHttpHeaders = {}
-    if (this.#requestTrailers !== undefined) writeFields(this.#requestTrailers, headers, TAG.length | TAG.host)
-    if (!this.#stream.destroyed) this.#stream.sendTrailers(headers)
-  }
-
   // --- what the exchange wants ---
 
   cancel(): void {
     this.#detach()
-    this.#break()
-  }
-
-  /** close() would say END_STREAM first, and a part of a request would look whole. */
-  #break(): void {
-    if (this.#stream.destroyed) return
-    if (this.#sent) this.#stream.close(constants.NGHTTP2_CANCEL)
-    else this.#stream.destroy(BROKEN_OFF)
+    this.#stream.abort(this.#sent ? ERROR.cancel : ERROR.internal)
   }
 
   pause(): void {
@@ -116,120 +94,125 @@ export class BackendStream extends Deadline implements Outbound, BodySink {
 
   resume(): void {
     this.#stream.resume()
+    this.flush()
   }
 
   // --- the answer ---
 
-  onInform(status: number, raw: readonly string[]): void {
+  onInform(status: number, list: HeaderList): void {
     const exchange = this.#exchange
-    if (++this.#interim > INTERIM_MOST) {
+    this.#interimBytes += list.lines.length
+    if (++this.#interim > INTERIM_MOST || this.#interimBytes > HEAD_BYTES) {
       this.#fail('bad-answer', 'bad-answer: too-many-interim')
       return
     }
-    if (exchange === undefined || status === 100 || status === 101 || !exchange.inbound.modern) return
-    const head = readAnswer(status, raw)
-    if (head.kind === 'response') exchange.inbound.inform(status, '', head.fields)
+    const head = readAnswer(status, list)
+    if (head.kind === 'refusal') this.#fail('bad-answer', `bad-answer: ${head.reason}`)
+    // 100 was said by us already
+    else if (exchange !== undefined && status !== 100 && exchange.inbound.modern) {
+      exchange.inbound.inform(status, '', head.fields)
+    }
   }
 
-  onResponse(status: number, flags: number, raw: readonly string[]): void {
+  onAnswer(status: number, list: HeaderList, ends: boolean): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    const head = readAnswer(status, raw)
-    if (head.kind === 'refusal' || status < 200) {
-      this.#fail('bad-answer', `bad-answer: ${head.kind === 'refusal' ? head.reason : 'status'}`)
+    const head = readAnswer(status, list)
+    if (head.kind === 'refusal') {
+      this.#fail('bad-answer', `bad-answer: ${head.reason}`)
+      return
+    }
+    const bodiless = status === 204 || status === 304 || exchange.request.method === 'HEAD'
+    // RFC 9113 §8.1.1
+    if (ends && !bodiless && head.length > 0) {
+      this.#fail('bad-answer', 'bad-answer: content-length')
       return
     }
     this.#answered = true
     this.#pool.succeeded()
-    this.#arm(exchange.plan?.forward.timeouts?.idle ?? 0)
-    const whole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-    const none = whole || status === 204 || status === 304 || exchange.request.method === 'HEAD'
-    if (whole) {
+    if (ends) {
       // nothing can follow: the exchange need not wait for the end
       this.#detach()
       answered(exchange, this, head, 0)
       return
     }
-    answered(exchange, this, head, none ? 0 : head.length)
-    const early = this.#early
-    this.#early = undefined
-    if (early !== undefined) for (const piece of early) this.onPiece(piece)
-    if (this.#exchange === exchange) exchange.inbound.flush()
+    this.#arm(exchange.plan?.forward.timeouts?.idle ?? 0)
+    this.#stream.expected = bodiless ? 0 : head.length
+    answered(exchange, this, head, bodiless ? 0 : head.length)
+    this.#flushSoon()
   }
 
-  onTrailers(raw: readonly string[]): void {
-    const trailers = readTrailers(raw)
-    if (trailers instanceof Refusal) this.#fail('bad-answer', `bad-answer: ${trailers.reason}`)
-    else this.#trailers = trailers
-  }
-
-  onPiece(piece: Buffer): void {
+  onData(bytes: Buffer, from: number, end: number): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    if (!this.#answered) {
-      ;(this.#early ??= []).push(piece)
-      return
-    }
     const idle = exchange.plan?.forward.timeouts?.idle ?? 0
     if (idle > 0) this.#arm(idle)
     const { flow } = exchange.response
     if (flow !== undefined) {
-      flow.push(piece)
+      flow.push(bytes.subarray(from, end))
       return
     }
-    if (!exchange.inbound.write(piece)) this.#stream.pause()
-    exchange.inbound.flush()
+    if (!exchange.inbound.writeRange(bytes, from, end)) this.#stream.pause()
+    this.#flushSoon()
   }
 
-  onEnd(): void {
+  onEndOfBody(lines: string | undefined): void {
     const exchange = this.#exchange
-    if (exchange === undefined || !this.#answered) return
-    // a reset ends the readable side, too
-    if (this.#stream.rstCode !== constants.NGHTTP2_NO_ERROR) return
-    this.#ended = true
+    if (exchange === undefined) return
+    const trailers = lines === undefined ? undefined : readTrailerLines(lines)
+    if (trailers instanceof Refusal) {
+      this.#fail('bad-answer', `bad-answer: ${trailers.reason}`)
+      return
+    }
     this.#detach()
-    // RFC 9113 §8.1: an answer before the end of the request may leave the rest unread
-    if (!this.#sent) this.#break()
     const { flow } = exchange.response
-    if (flow !== undefined) flow.finish(this.#trailers)
-    else exchange.inbound.end(this.#trailers)
+    if (flow !== undefined) flow.finish(trailers)
+    else exchange.inbound.end(trailers)
   }
 
   onDrain(): void {
     this.#exchange?.request.flow?.resume()
   }
 
-  onClose(): void {
-    this.#pool.context.wheel.remove(this)
-    this.#pool.lost()
-    this.#session.left()
-    const exchange = this.#exchange
-    if (exchange === undefined || this.#ended) return
-    const code = this.#stream.rstCode
-    if (code === constants.NGHTTP2_REFUSED_STREAM) this.#fail('refused', 'refused: stream')
-    else if (this.#answered) this.#fail('reset', `reset: stream ${code}`)
-    else if (this.#session.gone && this.#session.uses > 1) this.#fail('stale', 'reset: connection')
-    else this.#fail('reset', `reset: ${this.#session.gone ? 'connection' : `stream ${code}`}`)
+  onLost(code: number, loss: Loss): void {
+    const session = this.#session
+    if (loss === 'fault') this.#fail('bad-answer', 'bad-answer: malformed')
+    else if (loss === 'reset') {
+      if (code === ERROR.refused && !this.#answered) this.#fail('refused', 'refused: stream')
+      else this.#fail('reset', `reset: stream ${code}`)
+    } else if (session.broken !== undefined) this.#fail('bad-answer', `bad-answer: ${session.broken}`)
+    else this.#fail(session.uses > 1 && !this.#answered ? 'stale' : 'reset', 'reset: connection')
   }
 
   expire(): void {
     this.#fail('timeout', this.#answered ? 'timeout: answer broke off' : 'timeout: no answer')
   }
 
+  /** What the client has of the answer so far goes out. */
+  flush(): void {
+    this.#unflushed = false
+    this.#exchange?.inbound.flush()
+  }
+
   // --- inside ---
+
+  #flushSoon(): void {
+    if (this.#unflushed || this.#exchange === undefined) return
+    this.#unflushed = true
+    this.#session.flushLater(this)
+  }
 
   #fail(failure: UpstreamFailure, detail: string): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    this.#detach()
-    this.#break()
+    this.cancel()
     if (failure !== 'stale' && failure !== 'refused') this.#pool.failed()
     failedUpstream(exchange, failure, detail)
   }
 
   #detach(): void {
     const exchange = this.#exchange
-    this.due = Number.POSITIVE_INFINITY
+    this.#pool.context.wheel.remove(this)
     if (exchange === undefined) return
     this.#exchange = undefined
     exchange.outbound = undefined
@@ -238,81 +221,41 @@ export class BackendStream extends Deadline implements Outbound, BodySink {
 
   /** `ms` 0: only the end of the try counts. */
   #arm(ms: number): void {
-    const now = performance.now()
-    const due = Math.min(ms > 0 ? now + ms : Number.POSITIVE_INFINITY, this.#tryDue)
-    if (due === Number.POSITIVE_INFINITY) this.due = due
-    else this.#pool.context.wheel.set(this, due - now, now)
+    const tryDue = this.#tryDue
+    if (ms === 0 && tryDue === Number.POSITIVE_INFINITY) {
+      this.due = tryDue
+      return
+    }
+    const { now } = clock
+    this.#pool.context.wheel.set(this, Math.min(ms > 0 ? ms : Number.POSITIVE_INFINITY, tryDue - now), now)
   }
 }
 
-const BROKEN_OFF = new Error('broken off')
-
-/** The request as the backend gets it. `lines`: fields to add, as text with CRLF. */
-export function requestHeaders(
-  exchange: EngineExchange,
-  authority: string,
-  scheme: 'http' | 'https',
-  lines: string,
-  length: number,
-  skip: number,
-): OutgoingHttpHeaders {
+/** The request as the backend gets it: pseudo-headers and fields, a line each. */
+function writeRequest(exchange: EngineExchange, pool: EndpointPool, length: number, grpc: boolean): string {
   const { request } = exchange
-  const headers: OutgoingHttpHeaders = {
-    ':method': request.method,
-    ':scheme': scheme,
-    ':authority': authority,
-    ':path': request.target,
+  const { headers, flow } = request
+  const { forward } = exchange.plan!
+  const { host } = forward
+  const mode = forward.forwarded ?? 'replace'
+  const authority =
+    host === undefined || host.kind === 'keep'
+      ? (headers.get('host') ?? request.authority ?? hostOfEndpoint(pool))
+      : host.kind === 'set'
+        ? host.name
+        : hostOfEndpoint(pool)
+  let skip = ELSEWHERE | TAG.host | TAG.expect
+  let added = ''
+  if (mode !== 'none') {
+    skip |= TAG.forwarded
+    added = exchange.listener.context.forwarded(exchange, mode)
   }
-  const { flow } = request
-  const own = flow !== undefined && (length < 0 || flow.changed)
-  writeFields(request.headers, headers, skip | TAG.host | TAG.expect | (own ? TAG.length : 0))
-  if (own && length >= 0) headers['content-length'] = String(length)
-  for (const line of lines.split('\r\n')) {
-    const colon = line.indexOf(':')
-    if (colon > 0) headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 2)
+  if (flow !== undefined && (length < 0 || flow.changed)) {
+    skip |= TAG.length
+    if (length >= 0) added += `content-length: ${length}\r\n`
   }
   // TE is of one hop, and gRPC's servers want to see it
-  if (request.trailers || isGrpcExchange(exchange)) headers['te'] = 'trailers'
-  return headers
-}
-
-function of(stream: ClientHttp2Stream): BackendStream {
-  return (stream as OwnStream)[OUTBOUND]
-}
-
-function onResponse(this: ClientHttp2Stream, headers: { ':status'?: number }, flags: number, raw?: string[]): void {
-  of(this).onResponse(headers[':status'] ?? 0, flags, raw ?? [])
-}
-
-function onInform(this: ClientHttp2Stream, headers: { ':status'?: number }, _flags: number, raw?: string[]): void {
-  of(this).onInform(headers[':status'] ?? 0, raw ?? [])
-}
-
-function onTrailers(this: ClientHttp2Stream, _headers: unknown, _flags: number, raw?: string[]): void {
-  of(this).onTrailers(raw ?? [])
-}
-
-function onData(this: ClientHttp2Stream, piece: Buffer): void {
-  of(this).onPiece(piece)
-}
-
-function onEnd(this: ClientHttp2Stream): void {
-  of(this).onEnd()
-}
-
-function onClose(this: ClientHttp2Stream): void {
-  of(this).onClose()
-}
-
-function onDrain(this: ClientHttp2Stream): void {
-  of(this).onDrain()
-}
-
-export function onWantTrailers(this: ClientHttp2Stream): void {
-  of(this).onWantTrailers()
-}
-
-/** What it was, 'close' tells. */
-function ignore(): void {
-  return undefined
+  if (request.trailers || grpc) added += 'te: trailers\r\n'
+  const scheme = pool.backend.security === undefined ? 'http' : 'https'
+  return `:method: ${request.method}\r\n:scheme: ${scheme}\r\n:authority: ${authority}\r\n:path: ${request.target}\r\n${headers.write(skip)}${added}`
 }

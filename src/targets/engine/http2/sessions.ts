@@ -1,22 +1,28 @@
 /** HTTP/2 connections to one endpoint: as few as its limit of streams allows, opened when needed, closed when idle. */
-import { connect, type ClientHttp2Session } from 'node:http2'
-import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { TAG } from '../../../lib/http1/fields.ts'
-import { dial } from '../dial.ts'
+import { ClientSession, type ClientUser } from '../../../lib/http2/client.ts'
+import { clock } from '../clock.ts'
+import { dialWire } from '../dial.ts'
 import { STAGE, type EngineExchange, type Outbound } from '../exchange.ts'
-import { failedUpstream, hostOfEndpoint, startOverHttp1 } from '../forward.ts'
+import { failedUpstream, startOverHttp1 } from '../forward.ts'
 import type { EndpointPool } from '../pool.ts'
 import { Deadline } from '../wheel.ts'
+import type { Wire, WireUser } from '../wire.ts'
 import { isGrpcExchange } from './grpc.ts'
-import { BackendStream, onWantTrailers, requestHeaders } from './outbound.ts'
+import { BackendStream, HEAD_BYTES } from './outbound.ts'
+import { SessionWire } from './session-wire.ts'
 
 const CONNECT_TIMEOUT = 5000
 const IDLE_TIMEOUT = 30_000
 /** Before the endpoint has said how many streams it takes (RFC 9113 §6.5.2 recommends to take that many at least). */
 const STREAMS = 100
-/** What an answer may send before it is read, bytes a stream. */
-const WINDOW = 262_144
+/** More than that go over another connection, whatever it says. */
+const STREAMS_MOST = 1000
+const LIMITS = { headBytes: HEAD_BYTES }
+/** How often an endpoint gets back what it may spend on frames that say nothing, milliseconds. */
+const REFILL = 1000
+/** How long an endpoint may take to read why its connection ends, milliseconds. */
+const LINGER = 2000
 /** A peer that has vanished is noticed by TCP, where nothing else would. */
 const KEEP_ALIVE = 30_000
 
@@ -37,7 +43,7 @@ export class BackendSessions {
     const { pool } = this
     pool.busy++
     const backendRequest = exchange.plan?.forward.timeouts?.backendRequest ?? 0
-    const tryDue = backendRequest > 0 ? performance.now() + backendRequest : Number.POSITIVE_INFINITY
+    const tryDue = backendRequest > 0 ? clock.now + backendRequest : Number.POSITIVE_INFINITY
     let session = fresh ? undefined : this.#sessions.find((known) => known.free)
     if (session === undefined) {
       session = new BackendSession(this, alpn, exchange.plan?.forward.timeouts?.connect || CONNECT_TIMEOUT)
@@ -57,48 +63,45 @@ export class BackendSessions {
   }
 }
 
-export class BackendSession extends Deadline {
+export class BackendSession extends Deadline implements ClientUser, WireUser {
   gone = false
   uses = 0
+  /** The rule that the endpoint has broken. */
+  broken: string | undefined = undefined
   readonly #owner: BackendSessions
-  readonly #socket: Socket
-  #session: ClientHttp2Session | undefined
+  readonly #wire: Wire
+  readonly #writes: SessionWire
+  /** From when the endpoint is there. */
+  #session: ClientSession | undefined
   #waiting: Waiting[] = []
-  #streams = 0
   #most: number
   #closing = false
+  #refilled = clock.now
+  #reading = false
+  /** Those whose clients have something to come at the end of this read. */
+  #unflushed: BackendStream[] = []
 
   constructor(owner: BackendSessions, alpn: readonly string[], timeout: number) {
     super()
     this.#owner = owner
     this.#most = owner.most
-    this.#socket = dial(owner.pool, alpn, timeout, (error) => {
-      if (error !== undefined) this.#onNoConnection(error)
-      else this.#onConnect()
-    })
+    this.#wire = dialWire(owner.pool, alpn, this, () => this.#onConnect())
+    this.#writes = new SessionWire(this.#wire)
+    owner.pool.context.wheel.set(this, timeout, clock.now)
   }
 
   /** Takes it one more stream? */
   get free(): boolean {
-    return !this.gone && !this.#closing && this.#streams + this.#waiting.length < this.#most
+    if (this.gone || this.#closing) return false
+    const session = this.#session
+    return session === undefined ? this.#waiting.length < this.#most : session.open && session.streams.size < this.#most
   }
 
   start(exchange: EngineExchange, length: number, tryDue: number): void {
     this.uses++
-    if (this.#session === undefined) {
-      // nothing is sent before the other side is known
-      this.#waiting.push(new Waiting(exchange, length, tryDue, this.#owner.pool))
-      return
-    }
-    this.#send(this.#session, exchange, length, tryDue)
-  }
-
-  /** A stream has ended. */
-  left(): void {
-    this.#streams--
-    if (this.#streams > 0 || this.gone) return
-    if (this.#closing) this.#session?.close()
-    else this.#owner.pool.context.wheel.set(this, IDLE_TIMEOUT, performance.now())
+    // nothing is sent before the other side is known
+    if (this.#session === undefined) this.#waiting.push(new Waiting(exchange, length, tryDue, this.#owner.pool))
+    else this.#send(this.#session, exchange, length, tryDue)
   }
 
   /** No new streams. */
@@ -109,32 +112,32 @@ export class BackendSession extends Deadline {
     if (this.#waiting.length === 0) this.#session?.close()
   }
 
+  /** At the end of this read, or now: small pieces go to a client in one write. */
+  flushLater(stream: BackendStream): void {
+    if (this.#reading) this.#unflushed.push(stream)
+    else stream.flush()
+  }
+
   expire(): void {
-    if (this.#streams === 0) this.close()
+    if (this.gone) this.#wire.destroy()
+    else if (this.#session === undefined) {
+      this.#onNoConnection(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' }))
+    } else if (this.#session.streams.size === 0) this.close()
   }
 
   #onConnect(): void {
+    if (this.gone) return
     const { pool } = this.#owner
-    const chosen = (this.#socket as Partial<TLSSocket>).alpnProtocol
+    const { socket } = this.#wire
+    const chosen = (socket as Partial<TLSSocket>).alpnProtocol
     if (pool.backend.security !== undefined && chosen !== 'h2') {
       this.#onOtherProtocol()
       return
     }
-    this.#socket.setKeepAlive(true, KEEP_ALIVE)
-    const session = connect('http://backend', {
-      createConnection: () => this.#socket,
-      settings: { enablePush: false, initialWindowSize: WINDOW },
-      maxSessionMemory: 64,
-    })
+    socket.setKeepAlive(true, KEEP_ALIVE)
+    const session = new ClientSession(this, this.#writes, LIMITS)
     this.#session = session
-    session.on('remoteSettings', (settings) => {
-      this.#most = this.#owner.most = Math.max(1, Math.min(settings.maxConcurrentStreams ?? STREAMS, 1000))
-    })
-    session.on('goaway', () => this.close())
-    // what it was, its streams and 'close' tell
-    session.on('error', () => this.#onGone())
-    session.on('close', () => this.#onGone())
-    this.#socket.on('end', () => this.#socket.destroy())
+    this.#writes.carry(session)
     const waiting = this.#waiting
     this.#waiting = []
     for (const one of waiting) {
@@ -142,56 +145,25 @@ export class BackendSession extends Deadline {
       else pool.lost()
     }
     if (this.#closing) session.close()
-    else if (this.#streams === 0) pool.context.wheel.set(this, IDLE_TIMEOUT, performance.now())
+    else if (session.streams.size === 0) pool.context.wheel.set(this, IDLE_TIMEOUT, clock.now)
   }
 
-  #send(session: ClientHttp2Session, exchange: EngineExchange, length: number, tryDue: number): void {
+  #send(session: ClientSession, exchange: EngineExchange, length: number, tryDue: number): void {
     const { pool } = this.#owner
-    const { forward } = exchange.plan!
-    const { request } = exchange
-    const { flow } = request
-    const mode = forward.forwarded ?? 'replace'
-    const lines = mode === 'none' ? '' : exchange.listener.context.forwarded(exchange, mode)
-    const host = forward.host
-    const authority =
-      host === undefined || host.kind === 'keep'
-        ? (request.headers.get('host') ?? request.authority ?? hostOfEndpoint(pool))
-        : host.kind === 'set'
-          ? host.name
-          : hostOfEndpoint(pool)
-    const scheme = pool.backend.security === undefined ? 'http' : 'https'
-    const skip = mode === 'none' ? 0 : TAG.forwarded
-    const headers = requestHeaders(exchange, authority, scheme, lines, length, skip)
-    // calls of gRPC have no trailers
-    const waitForTrailers = flow !== undefined && length < 0 && !isGrpcExchange(exchange)
-    this.#streams++
-    this.due = Number.POSITIVE_INFINITY
-    let stream
-    try {
-      stream = session.request(headers, { endStream: flow === undefined, waitForTrailers })
-    } catch (error) {
-      this.#streams--
+    // it was closed while somebody waited for it
+    if (!session.open) {
       pool.lost()
-      const code = (error as NodeJS.ErrnoException).code ?? ''
-      // the session ended in this very turn
-      const gone = code === 'ERR_HTTP2_INVALID_SESSION' || code === 'ERR_HTTP2_GOAWAY_SESSION'
-      if (!gone) exchange.listener.context.services.events.emit('error', 'engine/http2-request', String(error))
-      this.close()
-      failedUpstream(exchange, gone ? 'refused' : 'bad-answer', gone ? 'refused: connection' : `request: ${code}`)
+      failedUpstream(exchange, 'refused', 'refused: connection')
       return
     }
-    if (waitForTrailers) stream.on('wantTrailers', onWantTrailers)
-    const outbound = new BackendStream(this, pool, stream, exchange, tryDue)
-    if (flow !== undefined) outbound.attach()
-    else outbound.end(undefined)
+    this.due = Number.POSITIVE_INFINITY
+    new BackendStream(this, session, exchange, pool, length, tryDue)
   }
 
   #onNoConnection(error: NodeJS.ErrnoException): void {
     const { pool } = this.#owner
-    this.gone = true
-    this.#owner.forget(this)
-    this.#socket.on('error', () => undefined)
-    this.#socket.destroy()
+    this.#leave()
+    this.#wire.destroy()
     pool.failed()
     const failure = error.code === 'ETIMEDOUT' ? 'connect-timeout' : 'connect'
     for (const one of this.#waiting.splice(0)) {
@@ -203,10 +175,8 @@ export class BackendSession extends Deadline {
   /** TLS has agreed on something else: HTTP/1.1 for what can go over it. */
   #onOtherProtocol(): void {
     const { pool } = this.#owner
-    this.gone = true
-    this.#owner.forget(this)
-    this.#socket.on('error', () => undefined)
-    this.#socket.destroy()
+    this.#leave()
+    this.#wire.destroy()
     const may = pool.backend.http2 === 'ask'
     if (may) this.#owner.plain = true
     for (const one of this.#waiting.splice(0)) {
@@ -217,13 +187,90 @@ export class BackendSession extends Deadline {
     }
   }
 
-  #onGone(): void {
-    if (this.gone) return
+  /** Nobody finds it any more. */
+  #leave(): void {
     this.gone = true
     this.#owner.forget(this)
     this.#owner.pool.context.wheel.remove(this)
-    this.#session?.destroy()
-    this.#socket.destroy()
+  }
+
+  // --- the session ---
+
+  onStreams(most: number): void {
+    this.#most = this.#owner.most = Math.max(1, Math.min(most, STREAMS_MOST))
+  }
+
+  onLeft(): void {
+    const { pool } = this.#owner
+    pool.lost()
+    if (this.gone || this.#closing || this.#session!.streams.size > 0) return
+    pool.context.wheel.set(this, IDLE_TIMEOUT, clock.now)
+  }
+
+  onRefused(reason: string): void {
+    // a stream of its own tells for itself
+    if (reason !== 'h2-malformed') this.broken = reason
+  }
+
+  onFarewell(): void {
+    this.close()
+  }
+
+  onEnd(): void {
+    this.#leave()
+    this.#writes.end()
+    this.#owner.pool.context.wheel.set(this, LINGER, clock.now)
+  }
+
+  // --- the wire ---
+
+  onRead(buffer: Buffer, length: number): void {
+    const session = this.#session
+    // a server says nothing before it was asked in HTTP/2; over TLS it may, and a session is there by then
+    if (session === undefined) {
+      this.#wire.destroy()
+      return
+    }
+    const { now } = clock
+    if (now - this.#refilled >= REFILL) {
+      session.refill((now - this.#refilled) / 1000)
+      this.#refilled = now
+    }
+    this.#reading = true
+    session.receive(buffer, 0, length)
+    this.#reading = false
+    const unflushed = this.#unflushed
+    if (unflushed.length === 0) return
+    this.#unflushed = []
+    for (const stream of unflushed) stream.flush()
+  }
+
+  /** Sockets here may be half open, and HTTP/2 has no use for it. */
+  onEndOfStream(): void {
+    this.#wire.destroy()
+  }
+
+  onDrain(): void {
+    this.#session?.drained()
+  }
+
+  onWireError(error: NodeJS.ErrnoException): void {
+    if (this.#session === undefined && !this.gone) this.#onNoConnection(error)
+    else this.onGone()
+  }
+
+  onGone(): void {
+    this.#writes.gone = true
+    if (this.gone) {
+      this.#owner.pool.context.wheel.remove(this)
+      return
+    }
+    if (this.#session === undefined) {
+      this.#onNoConnection(Object.assign(new Error('closed'), { code: 'ECONNRESET' }))
+      return
+    }
+    this.#leave()
+    this.#session.gone()
   }
 }
 
@@ -243,7 +290,7 @@ class Waiting extends Deadline implements Outbound {
     this.address = pool.address
     this.#pool = pool
     exchange.outbound = this
-    const now = performance.now()
+    const { now } = clock
     if (tryDue !== Number.POSITIVE_INFINITY) pool.context.wheel.set(this, tryDue - now, now)
   }
 

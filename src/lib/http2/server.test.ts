@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FLAG, PREFACE, TYPE } from './frames.ts'
 import { WINDOW } from './intake.ts'
-import { frame, GET, Heard, Peer, POST } from './testing.ts'
+import { field, frame, GET, Heard, number, Peer, POST, repeated } from './testing.ts'
 
 const { data, headers, priority, reset, settings, push, ping, goaway, update, continuation } = TYPE
 const END = FLAG.endStream | FLAG.endHeaders
@@ -10,12 +10,7 @@ const OPEN = FLAG.endHeaders
 
 const get = (id: number): Buffer => frame(headers, END, id, GET)
 const post = (id: number): Buffer => frame(headers, OPEN, id, POST)
-/** A field as a literal, not coded. */
-const field = (name: string, value: string): string =>
-  `00${byte(name.length)}${Buffer.from(name, 'latin1').toString('hex')}${byte(value.length)}${Buffer.from(value, 'latin1').toString('hex')}`
-const byte = (value: number): string => value.toString(16).padStart(2, '0')
 const withField = (name: string, value: string): Buffer => frame(headers, END, 1, GET + field(name, value))
-const number = (value: number): string => value.toString(16).padStart(8, '0')
 const answers = (heard: Heard): void => {
   if (heard.ended) heard.stream.respondWhole(204, '')
 }
@@ -383,38 +378,39 @@ describe('bodies', () => {
 })
 
 describe('floods', () => {
-  const many = (count: number, one: (at: number) => Buffer): Buffer =>
-    Buffer.concat(Array.from({ length: count }, (_, at) => one(at)))
   const cancel = (id: number): Buffer => frame(reset, 0, id, number(8))
 
   test.each<[string, Buffer, string]>([
     [
       'requests that are taken back',
-      many(300, (at) => Buffer.concat([get(at * 2 + 1), cancel(at * 2 + 1)])),
+      repeated(300, (at) => Buffer.concat([get(at * 2 + 1), cancel(at * 2 + 1)])),
       'h2-rapid-reset',
     ],
     [
       'requests that make us take them back',
-      many(300, (at) => Buffer.concat([post(at * 2 + 1), frame(update, 0, at * 2 + 1, number(0))])),
+      repeated(300, (at) => Buffer.concat([post(at * 2 + 1), frame(update, 0, at * 2 + 1, number(0))])),
       'h2-rapid-reset',
     ],
-    ['requests that are malformed', many(300, (at) => frame(headers, END, at * 2 + 1, '82')), 'h2-rapid-reset'],
-    ['more streams than there are', many(500, (at) => get(at * 2 + 1)), 'h2-rapid-reset'],
-    ['PING', many(1100, () => frame(ping, 0, 0, '0000000000000000')), 'h2-control-flood'],
-    ['SETTINGS', many(1100, () => frame(settings, 0, 0)), 'h2-control-flood'],
-    ['long SETTINGS', many(30, () => frame(settings, 0, 0, '000300000001'.repeat(2730))), 'h2-control-flood'],
-    ['WINDOW_UPDATE', many(30_000, () => frame(update, 0, 0, number(1))), 'h2-idle-frames'],
-    ['PRIORITY', many(30_000, () => frame(priority, 0, 9, '0000000300')), 'h2-idle-frames'],
-    ['unknown frames', many(70, () => frame(99, 0, 0, Buffer.alloc(16_384))), 'h2-idle-frames'],
-    ['empty DATA', Buffer.concat([post(1), many(40_000, () => frame(data, 0, 1))]), 'h2-idle-frames'],
+    ['requests that are malformed', repeated(300, (at) => frame(headers, END, at * 2 + 1, '82')), 'h2-rapid-reset'],
+    ['more streams than there are', repeated(500, (at) => get(at * 2 + 1)), 'h2-rapid-reset'],
+    ['PING', repeated(1100, () => frame(ping, 0, 0, '0000000000000000')), 'h2-control-flood'],
+    ['SETTINGS', repeated(1100, () => frame(settings, 0, 0)), 'h2-control-flood'],
+    ['long SETTINGS', repeated(30, () => frame(settings, 0, 0, '000300000001'.repeat(2730))), 'h2-control-flood'],
+    ['WINDOW_UPDATE', repeated(30_000, () => frame(update, 0, 0, number(1))), 'h2-idle-frames'],
+    ['PRIORITY', repeated(30_000, () => frame(priority, 0, 9, '0000000300')), 'h2-idle-frames'],
+    ['unknown frames', repeated(70, () => frame(99, 0, 0, Buffer.alloc(16_384))), 'h2-idle-frames'],
+    ['empty DATA', Buffer.concat([post(1), repeated(40_000, () => frame(data, 0, 1))]), 'h2-idle-frames'],
     [
       'CONTINUATION, empty',
-      Buffer.concat([frame(headers, 1, 1, GET), many(100, () => frame(continuation, 0, 1))]),
+      Buffer.concat([frame(headers, 1, 1, GET), repeated(100, () => frame(continuation, 0, 1))]),
       'h2-protocol',
     ],
     [
       'CONTINUATION, long',
-      Buffer.concat([frame(headers, 1, 1, GET), many(5, () => frame(continuation, 0, 1, Buffer.alloc(16_384, 0x82)))]),
+      Buffer.concat([
+        frame(headers, 1, 1, GET),
+        repeated(5, () => frame(continuation, 0, 1, Buffer.alloc(16_384, 0x82))),
+      ]),
       'h2-protocol',
     ],
   ])('%s', (_what, frames, reason) => {
@@ -438,8 +434,8 @@ describe('floods', () => {
     peer.begin()
     for (let second = 0; second < 20; second++) {
       peer.say(
-        many(100, () => frame(ping, 0, 0, '0000000000000000')),
-        many(20_000, () => frame(update, 0, 0, number(1))),
+        repeated(100, () => frame(ping, 0, 0, '0000000000000000')),
+        repeated(20_000, () => frame(update, 0, 0, number(1))),
       )
       peer.session.refill(1)
     }
