@@ -98,8 +98,12 @@ export function parseRequestHead(text: string, limits: HeadLimits): RequestHead 
 
 /** The same for bytes[from, end). Nothing of what is in `bytes` is kept. */
 export function readRequestHead(bytes: Buffer, from: number, end: number, limits: HeadLimits): RequestHead | Refusal {
-  const head = readNextRequestHead(bytes, from, end, limits)
-  return head.kind === 'request' && head.size !== end - from ? BAD_FIELD_NAME : head
+  return allOf(readNextRequestHead(bytes, from, end, limits), end - from)
+}
+
+/** Bytes behind a head that should be all there is are a line that is none. */
+function allOf<Head extends RequestHead | ResponseHead>(head: Head | Refusal, size: number): Head | Refusal {
+  return head.kind !== 'refusal' && head.size !== size ? BAD_FIELD_NAME : head
 }
 
 /**
@@ -249,8 +253,7 @@ export function readResponseHead(
   end: number,
   limits: { readonly headerCount: number },
 ): ResponseHead | Refusal {
-  const head = readNextResponseHead(bytes, from, end, limits)
-  return head.kind === 'response' && head.size !== end - from ? BAD_FIELD_NAME : head
+  return allOf(readNextResponseHead(bytes, from, end, limits), end - from)
 }
 
 /** The same for a head that ends at `end` or before: see readNextRequestHead. */
