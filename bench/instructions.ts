@@ -105,8 +105,6 @@ async function start(name: string, place: Place, dumps: string): Promise<Started
     'valgrind',
     '--tool=callgrind',
     '--instr-atstart=no',
-    // threads run one at a time: the compiler's must have its turns, or code stays as slow as it was
-    '--fair-sched=try',
     // or nginx's worker, which is forked, cannot be spoken to
     '--trace-children=yes',
     `--callgrind-out-file=${join(dumps, '%p')}`,
