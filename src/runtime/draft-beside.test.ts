@@ -1,5 +1,6 @@
 /** A real thread: its drafts arrive whole, what stays the same stays the same object, and a thread that ends is replaced. */
 import { expect, test } from 'vitest'
+import { runsFor } from '../../conformance/loud.ts'
 import { Secret } from '../model/secret.ts'
 import { draftBeside } from './draft-beside.ts'
 import type { ReadingOrders } from './draft-messages.ts'
@@ -132,6 +133,34 @@ test('without watching the thread is gone after its first plan, and nobody misse
   await drafts.stop()
   expect(events).toEqual([])
 }, 90_000)
+
+const linux = process.platform === 'linux' ? undefined : 'only threads of Linux have priorities of their own'
+test.runIf(runsFor('a thread that may not step back', linux))(
+  'a thread that may not step back reads on, and says so',
+  async () => {
+    const events: (readonly [code: string, message: string])[] = []
+    const drafts = draftBeside({
+      program,
+      data: { module, orders: { folder: '/nowhere', sources: ['scripted'], environment: {}, watch: false } },
+      environment: { PATH: process.env['PATH'], REFUSE_PRIORITY: 'no such call here' },
+      events: { emit: (_level, code, message) => void events.push([code, message]) },
+    })
+    const first = new Promise<Draft>((resolve) => {
+      drafts.start((draft) => {
+        resolve(draft)
+        return Promise.resolve('applied')
+      })
+    })
+    await expect
+      .poll(() => events, { timeout: 60_000 })
+      .toEqual([['runtime/reader-priority', expect.stringContaining('no such call here')]])
+    expect((await first).plan?.model.routes).toHaveLength(120)
+    await drafts.settled()
+    await drafts.stop()
+    expect(events).toHaveLength(1)
+  },
+  90_000,
+)
 
 test('a draft whose taking throws is refused, said, and followed by the next', async () => {
   const { drafts, events, until } = start(true, (count) => {

@@ -20,8 +20,14 @@ export interface Reading {
 /** Resolves when it was told to stop; without watching, when a draft was applied. */
 export async function readForAnother({ port, orders, sources }: Reading): Promise<void> {
   const { folder: path, environment, watch } = orders
-  stepBack()
   const say = (message: FromReader): void => port.postMessage(message)
+  try {
+    stepBack()
+  } catch (error) {
+    // without /proc, or under a filter of system calls: configurations are read all the same
+    const message = `the thread that reads has the priority of the one that serves: ${String(error)}`
+    say({ kind: 'event', event: ['info', 'runtime/reader-priority', message] })
+  }
   const writer = new PlanWriter()
   let awaited = createDeferred<ToReader>()
   const answer = (): Promise<ToReader> => {
@@ -85,7 +91,10 @@ const LOWEST = 19
 /** On Linux each thread has a priority of its own, under its own id; elsewhere one process has one, and this changes nothing. */
 function stepBack(): void {
   if (process.platform !== 'linux' || isMainThread) return
-  const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1))
+  const [own, , id] = readlinkSync('/proc/thread-self').split('/')
+  // another namespace's name for this thread may be the name of somebody else here
+  if (Number(own) !== process.pid) throw new Error('/proc shows another namespace of processes')
+  const thread = Number(id)
   setPriority(thread, Math.min(LOWEST, getPriority(thread) + BEHIND))
 }
 

@@ -1,7 +1,9 @@
 /**
  * A thread's sources for the test beside: three worlds, each after the one before was served; the end of the thread after them,
- * or when somebody says so.
+ * or when somebody says so. Where it is told to, as on a machine that gives threads no priorities of their own.
  */
+import os from 'node:os'
+import { syncBuiltinESMExports } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 import { emptyModel, type Listener, type Route } from '../../model/model.ts'
 import { Secret } from '../../model/secret.ts'
@@ -54,7 +56,13 @@ const source: Source<number, string> = {
 }
 
 export async function read(): Promise<void> {
-  const { END_WHEN_TOLD_ON: name } = process.env
+  const { END_WHEN_TOLD_ON: name, REFUSE_PRIORITY: refusal } = process.env
+  if (refusal !== undefined) {
+    os.setPriority = () => {
+      throw new Error(refusal)
+    }
+    syncBuiltinESMExports()
+  }
   if (name !== undefined) new BroadcastChannel(name).onmessage = () => process.exit(8)
   if (parentPort === null) throw new Error('this is no thread')
   const { orders } = workerData as { readonly orders: ReadingOrders }
