@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FLAG, TYPE } from './frames.ts'
 import { WINDOW } from './intake.ts'
-import { field, frame, number, Origin, repeated } from './testing.ts'
+import { body, field, frame, number, Origin, repeated } from './testing.ts'
 
 const { data, headers, priority, reset, settings, push, ping, goaway, update, continuation } = TYPE
 const END = FLAG.endStream | FLAG.endHeaders
@@ -358,6 +358,29 @@ describe('floods', () => {
       origin.say(frame(ping, 0, 0, '0000000000000000'))
     }
     expect(origin.refused).toEqual([])
+  })
+
+  test('what was on its way when we broke off is no flood; what cannot have been is', () => {
+    const origin = new Origin().begin()
+    const { got } = origin.ask()
+    for (let at = 0; at < 20; at++) {
+      const { stream } = origin.ask()
+      origin.say(begun(stream.id))
+      stream.abort(ERROR.cancel)
+      origin.say(body(stream.id, WINDOW))
+    }
+    expect(origin.refused).toEqual([])
+    expect(got.lost).toBeUndefined()
+    // the first of them ended long ago
+    for (let at = 0; at < 5; at++) origin.say(body(3, WINDOW))
+    expect(origin.refused).toEqual(['h2-idle-frames'])
+  })
+
+  test('ends of a stream that we have broken off, again and again', () => {
+    const origin = new Origin().begin()
+    origin.ask().stream.abort(ERROR.cancel)
+    origin.say(repeated(40_000, () => frame(data, 1, 1)))
+    expect(origin.refused).toEqual(['h2-idle-frames'])
   })
 
   test('a server that reads nothing gets no more requests, and then ends', () => {

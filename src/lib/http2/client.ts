@@ -82,7 +82,7 @@ export class ClientSession extends Session<ClientUser> {
     this.#leaving = true
     for (const stream of this.streams.values()) {
       if (stream.id <= last) continue
-      this.ids.end(stream.id)
+      this.ids.end(stream.id, 0)
       this.leave(stream)
       stream.lost(ERROR.refused, 'reset')
     }

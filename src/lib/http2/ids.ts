@@ -10,7 +10,8 @@ export class StreamIds {
   last = 0
   /** Below `last`, never begun: first and last of each run. */
   readonly #skipped: number[] = []
-  readonly #ended = new Set<number>()
+  /** By us, and what of its body may still come, bytes. */
+  readonly #ended = new Map<number, number>()
 
   /** `id` is above `last`. */
   begin(id: number): void {
@@ -21,11 +22,11 @@ export class StreamIds {
     this.last = id
   }
 
-  /** By us. */
-  end(id: number): void {
-    this.#ended.add(id)
+  /** By us. `left`: what of its body may be on its way, within the window that it was given, bytes. */
+  end(id: number, left: number): void {
+    this.#ended.set(id, left)
     if (this.#ended.size <= REMEMBERED) return
-    for (const oldest of this.#ended) {
+    for (const oldest of this.#ended.keys()) {
       this.#ended.delete(oldest)
       return
     }
@@ -34,6 +35,13 @@ export class StreamIds {
   /** By us, a while ago? */
   wasEnded(id: number): boolean {
     return this.#ended.has(id)
+  }
+
+  /** DATA for a stream that was ended by us: can it have been on its way by then? `ends`: nothing can be behind it. */
+  wasOnItsWay(id: number, size: number, ends: boolean): boolean {
+    const left = (this.#ended.get(id) ?? 0) - size
+    this.#ended.set(id, ends ? -1 : left)
+    return left >= 0
   }
 
   wasSkipped(id: number): boolean {

@@ -37,8 +37,9 @@ export class Intake {
     // nobody uses padding
     if (size > length) this.use(undefined, size - length)
     if (stream === undefined) {
-      if (session.ids.wasEnded(id)) session.budget.idle(size)
-      else session.fail(ERROR.streamClosed)
+      if (!session.ids.wasEnded(id)) session.fail(ERROR.streamClosed)
+      // nobody can know that we have broken off before our RST_STREAM arrives
+      else if (!session.ids.wasOnItsWay(id, size, ends)) session.budget.idle(size)
       return
     }
     if (stream.remoteEnded || stream.awaitsHead) {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FLAG, PREFACE, TYPE } from './frames.ts'
 import { WINDOW } from './intake.ts'
-import { field, frame, GET, Heard, number, Peer, POST, repeated } from './testing.ts'
+import { body, field, frame, GET, Heard, number, Peer, POST, repeated } from './testing.ts'
 
 const { data, headers, priority, reset, settings, push, ping, goaway, update, continuation } = TYPE
 const END = FLAG.endStream | FLAG.endHeaders
@@ -427,6 +427,15 @@ describe('floods', () => {
     peer.session.flush()
     for (let at = 0; at < 200; at++) peer.say(get(at * 2 + 1))
     expect(peer.refused).toEqual(['h2-unread'])
+  })
+
+  test('uploads that were refused are no flood while they are on their way', () => {
+    const peer = new Peer(({ stream }) => stream.respondWhole(413, '')).begin()
+    for (let at = 0; at < 20; at++) peer.say(post(at * 2 + 1), body(at * 2 + 1, WINDOW))
+    expect(peer.refused).toEqual([])
+    expect(peer.verdicts()).toHaveLength(20)
+    for (let at = 0; at < 5; at++) peer.say(body(1, WINDOW))
+    expect(peer.refused).toEqual(['h2-idle-frames'])
   })
 
   test('what may be spent comes back', () => {

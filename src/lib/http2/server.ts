@@ -1,6 +1,7 @@
 /** The server's side of one HTTP/2 connection (RFC 9113): bytes of the client → requests, answers → bytes. */
 import { WARNED } from './controls.ts'
 import { ERROR, goawayFrame, pingFrame, PREFACE, SETTING, WINDOW_MOST } from './frames.ts'
+import { WINDOW } from './intake.ts'
 import type { HeaderList } from './list.ts'
 import type { Transport } from './output.ts'
 import { ServerStream } from './server-stream.ts'
@@ -67,13 +68,14 @@ export class ServerSession extends Session<ServerUser> {
   protected override onOpening(id: number, list: HeaderList, ends: boolean): void {
     this.ids.begin(id)
     this.budget.request()
+    const left = ends ? 0 : WINDOW
     if (id > this.#lastServed) {
-      this.emitReset(id, ERROR.refused)
+      this.emitReset(id, ERROR.refused, left)
     } else if (this.streams.size >= STREAMS) {
-      this.emitReset(id, ERROR.refused)
+      this.emitReset(id, ERROR.refused, left)
       this.budget.reset()
     } else if (!list.long && !list.complete) {
-      this.emitReset(id, ERROR.protocol)
+      this.emitReset(id, ERROR.protocol, left)
       this.user.onRefused('h2-malformed')
       this.budget.reset()
     } else {

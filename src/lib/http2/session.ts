@@ -201,7 +201,7 @@ export abstract class Session<User extends SessionUser = SessionUser> implements
   }
 
   reset(stream: Stream, code: number): void {
-    this.emitReset(stream.id, code)
+    this.emitReset(stream.id, code, stream.remoteEnded ? 0 : stream.receives)
     this.leave(stream)
   }
 
@@ -213,8 +213,9 @@ export abstract class Session<User extends SessionUser = SessionUser> implements
     this.user.onLeft()
   }
 
-  protected emitReset(id: number, code: number): void {
-    this.ids.end(id)
+  /** `left`: what of its body may be on its way, bytes. */
+  protected emitReset(id: number, code: number, left: number): void {
+    this.ids.end(id, left)
     this.output.emit(resetFrame(four(id), code))
   }
 

@@ -36,6 +36,10 @@ export const number = (value: number): string => value.toString(16).padStart(8, 
 export const repeated = (count: number, one: (at: number) => Buffer): Buffer =>
   Buffer.concat(Array.from({ length: count }, (_, at) => one(at)))
 
+/** Bytes of body in frames of 16 KiB, without an end. */
+export const body = (id: number, bytes: number): Buffer =>
+  repeated(bytes / 16_384, () => frame(TYPE.data, 0, id, Buffer.alloc(16_384)))
+
 /** GET / of http://a */
 export const GET = '828684410161'
 export const POST = '838684410161'
