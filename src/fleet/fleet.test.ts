@@ -1,10 +1,11 @@
 /** A control plane and data planes over real sockets and TLS: who gets what, when, and what happens when either goes. */
 import { afterEach, expect, test, vi } from 'vitest'
+import { createDeferred } from '../lib/deferred.ts'
 import { emptyModel, type Listener, type Model, type Route } from '../model/model.ts'
 import { Secret } from '../model/secret.ts'
 import { planOf, type Plan } from '../pipeline/plan.ts'
 import type { Events } from '../policies/services.ts'
-import type { Applied, Target } from '../targets/target.ts'
+import type { Applied, Compilation, Target } from '../targets/target.ts'
 import { createAuthority, type Authority } from './authority.ts'
 import { openPublisher, type Publisher, type PublisherOptions } from './publisher.ts'
 import { createSplitter } from './split.ts'
@@ -55,12 +56,14 @@ function dataPlane(
   port: number,
   fleet: string,
   token = issueToken('a key', fleet),
+  compileInTurns?: Target<Plan>['compileInTurns'],
 ): { subscriber: Subscriber; plans: Plan[]; refuse: Set<string> } {
   const plans: Plan[] = []
   const refuse = new Set<string>()
   const target: Target<Plan> = {
     name: 'recording',
     compile: (plan) => ({ artifact: plan, diagnostics: [] }),
+    ...(compileInTurns === undefined ? {} : { compileInTurns }),
     apply: async (plan): Promise<Applied> => {
       if (refuse.has(plan.id)) return { kind: 'refused', diagnostics: [] }
       plans.push(plan)
@@ -218,4 +221,27 @@ test('data planes go to the control plane that leads, and come over when it chan
   expect(one.plans).toHaveLength(1)
   leads = true
   await vi.waitFor(() => expect(one.plans.map(routesOf)).toEqual([[], ['a']]), 10_000)
+})
+
+test('stopped while a plan is read or compiled, a data plane applies none, and is done when it says so', async () => {
+  const publisher = await control(0, { patience: 1 })
+  const split = createSplitter(fleetOf)
+  await publisher.publish(split({ ...emptyModel, listeners: [listener('one/http')] }))
+  const compiled = createDeferred<Compilation<Plan>>()
+  let compiling: Plan | undefined
+  const one = dataPlane(publisher.port, 'one', undefined, (plan) => {
+    compiling ??= plan
+    return compiled.promise
+  })
+  await vi.waitFor(() => expect(compiling).toBeDefined(), 10_000)
+  let ended = false
+  const stopped = one.subscriber.stop().then(() => {
+    ended = true
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(ended).toBe(false)
+  compiled.resolve({ artifact: compiling as unknown as Plan, diagnostics: [] })
+  await stopped
+  expect(one.plans).toEqual([])
+  expect(one.subscriber.plan()).toBeUndefined()
 })

@@ -26,7 +26,8 @@ export interface Subscriber {
   plan(): Plan | undefined
   /** Resolves when the first plan is being served. */
   readonly first: Promise<void>
-  stop(): void
+  /** Resolves when what was under way has ended: nothing is given to the target any more. */
+  stop(): Promise<void>
 }
 
 const SILENCE = 30_000
@@ -51,11 +52,14 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
   return {
     plan: () => serving,
     first: first.promise,
-    stop: () => {
+    stop: async () => {
       stopped = true
       clearTimeout(retry)
       clearTimeout(silence)
       socket?.terminate()
+      // what is read may be work still
+      await reading
+      await work
     },
   }
 
@@ -90,7 +94,7 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
     let broken = false
     const read = async (bytes: Buffer): Promise<void> => {
       // what follows a message that was not understood may build on it
-      if (broken) return
+      if (broken || stopped) return
       try {
         const message = await inTurns(readDownward(bytes))
         told = { id: message.plan, model: modelOf(message, told) }
@@ -102,7 +106,7 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
       }
       const plan = told
       // one that was overtaken while it waited is not served for the moment that it would last
-      work = work.then(() => (plan === told ? serve(plan, current) : undefined))
+      work = work.then(() => (plan === told && !stopped ? serve(plan, current) : undefined))
     }
     current.on('error', (error) =>
       events.emit('warn', 'fleet/connection', `the control plane at ${options.url}: ${error.message}`),
@@ -119,6 +123,7 @@ export function subscribe<Artifact>(options: SubscriberOptions<Artifact>): Subsc
   async function serve(plan: Plan, current: WebSocket): Promise<void> {
     try {
       const compilation = (await target.compileInTurns?.(plan)) ?? target.compile(plan)
+      if (stopped) return
       const applied = await target.apply(compilation.artifact)
       if (applied.kind === 'refused')
         return say(current, { kind: 'refused', plan: plan.id, diagnostics: applied.diagnostics })

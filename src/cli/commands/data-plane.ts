@@ -63,7 +63,7 @@ export async function dataPlane(parts: Parts, options: DataPlaneOptions): Promis
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
   })
   stopping = true
-  subscriber.stop()
+  await subscriber.stop()
   await machine.target.stop(settings.grace)
   await health.close()
   await machine.close()

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import type { Model, Route } from '../../model/model.ts'
+import { emptyModel, type Model, type Route } from '../../model/model.ts'
 import type { AnyPolicy, Exchange, Step } from '../../policies/policy.ts'
 import { forwarding, onLoopback, serve, type ServeOptions, type Served } from './testing.ts'
 
@@ -570,6 +570,26 @@ describe('plans', () => {
     expect(text).toMatch(/finished$|finished\r\n0\r\n\r\n$/)
     await stopped
     await expect(fetch(served.url)).rejects.toThrow()
+  })
+
+  test.each(['after a stop', 'while it stops'])('%s nothing is opened that stays open', async (when) => {
+    const served = await start({ routes: [] })
+    const port = await closedPort()
+    const listeners = [{ id: 'late', address: '127.0.0.1', port, protocol: 'http' as const, origin }]
+    const { artifact } = served.engine.compile({ id: 'late', model: { ...emptyModel, listeners } })
+    if (when === 'after a stop') {
+      await served.engine.stop(0)
+      expect(await served.engine.apply(artifact)).toMatchObject({
+        kind: 'refused',
+        diagnostics: [{ code: 'engine/stopped' }],
+      })
+    } else {
+      const applied = served.engine.apply(artifact)
+      await served.engine.stop(0)
+      await applied
+    }
+    expect(served.engine.addresses().size).toBe(0)
+    await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow()
   })
 })
 

@@ -102,6 +102,8 @@ export function createEngine(options: EngineOptions): Engine {
   })
   let open = new Map<string, OpenPort>()
   let leaving = new Set<Promise<void>>()
+  let stopped = false
+  let applying: Promise<unknown> = Promise.resolve()
 
   /** Everything that changes for requests, in one turn of the event loop. */
   const swap = (artifact: EngineArtifact, next: Map<string, OpenPort>): void => {
@@ -129,66 +131,74 @@ export function createEngine(options: EngineOptions): Engine {
     }
   }
 
+  const replace = async (artifact: EngineArtifact): Promise<Applied> => {
+    const wanted = new Map(artifact.sockets.map((socketPlan) => [socketPlan.key, socketPlan]))
+    const staying = new Map<string, OpenPort>()
+    const going: OpenPort[] = []
+    for (const [key, socket] of open) {
+      const next = wanted.get(key)
+      if (next !== undefined && socket.fits(next)) staying.set(key, socket)
+      else going.push(socket)
+    }
+    const coming = artifact.sockets.filter((socketPlan) => !staying.has(socketPlan.key))
+    // an address may become narrower or wider, or change its protocol: its port has to be free first
+    const inTheWay = going.filter((socket) => coming.some((next) => next.port !== 0 && next.port === socket.plan.port))
+    await Promise.all(inTheWay.map((socket) => socket.unlisten()))
+
+    const opened: OpenPort[] = []
+    const diagnostics: Diagnostic[] = []
+    const consequence = open.size > 0 ? 'the last plan serves on' : 'nothing is served'
+    for (const socketPlan of coming) {
+      const socket = openPort(socketPlan)
+      try {
+        await socket.listen()
+        opened.push(socket)
+      } catch (error) {
+        diagnostics.push(cannotListen(socketPlan, error, consequence))
+      }
+    }
+    if (diagnostics.length > 0) {
+      await Promise.all(opened.map((socket) => socket.drain(0)))
+      for (const socket of inTheWay) {
+        const again = openPort(socket.plan)
+        try {
+          await again.listen()
+          open.set(socket.plan.key, again)
+          void socket.drain(DRAIN)
+        } catch (error) {
+          diagnostics.push(cannotListen(socket.plan, error, consequence))
+        }
+      }
+      return { kind: 'refused', diagnostics }
+    }
+    const next = new Map(staying)
+    for (const socket of opened) next.set(socket.plan.key, socket)
+    swap(artifact, next)
+    for (const socket of going) {
+      const end = socket.drain(DRAIN)
+      leaving.add(end)
+      void end.finally(() => leaving.delete(end))
+    }
+    return { kind: 'applied', diagnostics: [] }
+  }
+
   return {
     name: 'engine',
     counts,
     compile: (plan) => atOnce(compiler.compile(plan)),
     compileInTurns: (plan) => inTurns(compiler.compile(plan)),
 
-    async apply(artifact): Promise<Applied> {
-      const wanted = new Map(artifact.sockets.map((socketPlan) => [socketPlan.key, socketPlan]))
-      const staying = new Map<string, OpenPort>()
-      const going: OpenPort[] = []
-      for (const [key, socket] of open) {
-        const next = wanted.get(key)
-        if (next !== undefined && socket.fits(next)) staying.set(key, socket)
-        else going.push(socket)
-      }
-      const coming = artifact.sockets.filter((socketPlan) => !staying.has(socketPlan.key))
-      // an address may become narrower or wider, or change its protocol: its port has to be free first
-      const inTheWay = going.filter((socket) =>
-        coming.some((next) => next.port !== 0 && next.port === socket.plan.port),
-      )
-      await Promise.all(inTheWay.map((socket) => socket.unlisten()))
-
-      const opened: OpenPort[] = []
-      const diagnostics: Diagnostic[] = []
-      const consequence = open.size > 0 ? 'the last plan serves on' : 'nothing is served'
-      for (const socketPlan of coming) {
-        const socket = openPort(socketPlan)
-        try {
-          await socket.listen()
-          opened.push(socket)
-        } catch (error) {
-          diagnostics.push(cannotListen(socketPlan, error, consequence))
-        }
-      }
-      if (diagnostics.length > 0) {
-        await Promise.all(opened.map((socket) => socket.drain(0)))
-        for (const socket of inTheWay) {
-          const again = openPort(socket.plan)
-          try {
-            await again.listen()
-            open.set(socket.plan.key, again)
-            void socket.drain(DRAIN)
-          } catch (error) {
-            diagnostics.push(cannotListen(socket.plan, error, consequence))
-          }
-        }
-        return { kind: 'refused', diagnostics }
-      }
-      const next = new Map(staying)
-      for (const socket of opened) next.set(socket.plan.key, socket)
-      swap(artifact, next)
-      for (const socket of going) {
-        const end = socket.drain(DRAIN)
-        leaving.add(end)
-        void end.finally(() => leaving.delete(end))
-      }
-      return { kind: 'applied', diagnostics: [] }
+    async apply(artifact) {
+      if (stopped) return { kind: 'refused', diagnostics: [afterStop(artifact.plan)] }
+      const applied = replace(artifact)
+      applying = applied
+      return applied
     },
 
     async stop(graceMs) {
+      stopped = true
+      // ports that are being opened are ours to close; how it ends is told to whoever asked for it
+      await Promise.allSettled([applying])
       await Promise.all([...[...open.values()].map((socket) => socket.drain(graceMs)), ...(graceMs > 0 ? leaving : [])])
       open = new Map()
       leaving = new Set()
@@ -224,6 +234,14 @@ export function createEngine(options: EngineOptions): Engine {
 
 /** How long a connection of a port that is gone from the plan may finish, milliseconds. */
 const DRAIN = 30_000
+
+function afterStop(plan: Plan): Diagnostic {
+  return {
+    code: 'engine/stopped',
+    severity: 'error',
+    message: `plan ${plan.id} came after the engine was stopped; nothing is served`,
+  }
+}
 
 function cannotListen(socketPlan: PortPlan, error: unknown, consequence: string): Diagnostic {
   const { listener } = socketPlan.listeners[0]!

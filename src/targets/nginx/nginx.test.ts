@@ -130,6 +130,17 @@ test('the engine behind is there for as long as nginx sends something on', async
   }
 })
 
+test('stopped while it looks at a configuration, it starts no nginx', async () => {
+  writeFileSync(join(room, 'wait'), '')
+  const applied = apply(model('one'))
+  await until(() => Promise.resolve(existsSync(join(room, 'run/nginx.conf.candidate'))))
+  await nginx.stop(0)
+  rmSync(join(room, 'wait'))
+  expect((await applied).kind).toBe('refused')
+  expect(nginx.pid).toBeUndefined()
+  await expect(get('/')).rejects.toThrow()
+})
+
 test('a file that cannot be written leaves the last good one', async () => {
   await apply(model('one'))
   // a folder in the way of the file: nobody can write there, not even root

@@ -50,14 +50,16 @@ export class NginxProcess {
     })
   }
 
-  /** Starts it, or lets it read its configuration again. Resolves when it serves this digest; false where it does not. */
+  /** Starts it, or lets it read its configuration again. Resolves when it serves this digest; false where it does not, or is stopped. */
   async serve(digest: string): Promise<boolean> {
     if (this.#child?.pid === undefined) {
       await this.#endOlder()
+      // one that is started now would outlive this process
+      if (this.#stopping) return false
       this.#start()
     } else this.#child.kill('SIGHUP')
     const until = Date.now() + PATIENCE
-    while (Date.now() < until) {
+    while (!this.#stopping && Date.now() < until) {
       if ((await this.#state()) === digest) {
         this.#pause = 100
         return true
