@@ -1,6 +1,6 @@
 /** A ledger: the sums of one counter, whoever asks, through full pages, deaths over a note, and disks that cannot be written. */
 import { execFile } from 'node:child_process'
-import { appendFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { appendFileSync, closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -34,6 +34,7 @@ function opened(folder: string, writer: number, now?: () => number): Ledger {
 /** Of which a thousand and a half fill a page. */
 const long = 'k'.repeat(300)
 const hour = 3_600_000
+const counter = fileURLToPath(new URL('test-counter.ts', import.meta.url))
 
 describe('a ledger', () => {
   test('two count as one; who comes later knows what there was', () => {
@@ -104,14 +105,36 @@ describe('a ledger', () => {
     }
   })
 
-  test('where nothing can be written, nothing is counted and the caller is told', () => {
+  test('where nothing can be written, nothing is counted and the caller is told', async () => {
+    const folder = folderOf()
+    // no file of more than 64 KiB: what does not fit is cut, and then refused
+    const limited = `ulimit -f 128 && exec "$0" --import tsx "$@"`
+    const args = ['-c', limited, process.execPath, counter, folder, '1', long, '1000']
+    const { stdout } = await promisify(execFile)('/bin/sh', args)
+    const sums = stdout.split(' ')
+    const counted = sums.filter((sum) => sum !== 'unavailable').length
+    expect(sums.slice(0, counted)).toEqual(Array.from({ length: counted }, (_, at) => String(at + 1)))
+    expect(counted).toBeGreaterThan(100)
+    expect(counted).toBeLessThan(250)
+    expect(opened(folder, 2).add(long, hour).count).toBe(counted + 1)
+    rmSync(folder, { recursive: true })
+    expect(() => openLedger({ folder, writer: 3 })).toThrow('no such file')
+  })
+
+  test('once it is closed, it touches no file: the number of its own may be that of another', () => {
     const folder = folderOf()
     const ledger = openLedger({ folder, writer: 1 })
     ledger.add('a', hour)
     ledger.close()
-    expect(() => ledger.add('a', hour)).toThrow(StoreUnavailable)
-    rmSync(folder, { recursive: true })
-    expect(() => openLedger({ folder, writer: 2 })).toThrow('no such file')
+    const other = join(folder, 'other')
+    const fd = openSync(other, 'w+')
+    try {
+      expect(() => ledger.add('a', hour)).toThrow(StoreUnavailable)
+      ledger.close()
+      expect(fstatSync(fd).size).toBe(0)
+    } finally {
+      closeSync(fd)
+    }
   })
 
   test('whatever several add, in whatever order, the sums are those of one that counts alone', () => {
@@ -149,10 +172,9 @@ describe('a ledger', () => {
 
   test('processes that count at the same time: each number is given once', async () => {
     const folder = folderOf()
-    const program = fileURLToPath(new URL('test-counter.ts', import.meta.url))
     const each = 5000
     const run = (writer: number) =>
-      promisify(execFile)(process.execPath, ['--import', 'tsx', program, folder, String(writer), long, String(each)])
+      promisify(execFile)(process.execPath, ['--import', 'tsx', counter, folder, String(writer), long, String(each)])
     const printed = await Promise.all([1, 2, 3].map(run))
     const sums = printed.flatMap(({ stdout }) => stdout.split(' ').map(Number))
     expect(sums.sort((a, b) => a - b)).toEqual(Array.from({ length: 3 * each }, (_, at) => at + 1))

@@ -27,6 +27,8 @@ export interface Ledger extends Counters {
 const CHUNK = 64 * 1024
 /** How often pages may turn under our feet before something else must be wrong. */
 const TRIES = 1000
+/** After a page that could not be turned, milliseconds: a draft has all that is carried, and a full disk has enough to do. */
+const REST = 1000
 
 /** Throws where there is no page. */
 export function openLedger({ folder, writer, now = Date.now }: LedgerOptions): Ledger {
@@ -35,6 +37,8 @@ export function openLedger({ folder, writer, now = Date.now }: LedgerOptions): L
   const chunk = new NoteBytes(CHUNK)
   let turn = 0
   let page = openNewest(folder, windows)
+  let closed = false
+  let failed: { readonly error: unknown; readonly at: number } | undefined
 
   /** Everything up to our own note, whose sum it is; undefined: the page ended before it. */
   const readToOwn = (key: string): CounterState | undefined => {
@@ -57,7 +61,20 @@ export function openLedger({ folder, writer, now = Date.now }: LedgerOptions): L
     }
   }
 
+  const turnOver = (): void => {
+    try {
+      page = turnPage({ folder, page, windows, writer, turn })
+    } catch (error) {
+      failed = { error, at: performance.now() }
+      throw error
+    }
+  }
+
   const count = (key: string, windowMs: number, amount: number): CounterState => {
+    // the number of its file may be somebody else's by now
+    if (closed) throw new Error('it is closed')
+    if (failed !== undefined && performance.now() - failed.at < REST) throw failed.error
+    failed = undefined
     for (let tries = 0; tries < TRIES; tries++) {
       turn = (turn + 1) >>> 0
       const size = own.write(0, { writer, turn, time: now(), windowMs, amount }, key)
@@ -66,7 +83,7 @@ export function openLedger({ folder, writer, now = Date.now }: LedgerOptions): L
       const state = readToOwn(key)
       if (state !== undefined) return state
       // a note behind the end counts for nobody
-      page = turnPage({ folder, page, windows, writer, turn })
+      turnOver()
     }
     throw new Error('its pages turn faster than they can be written')
   }
@@ -80,6 +97,10 @@ export function openLedger({ folder, writer, now = Date.now }: LedgerOptions): L
         throw new StoreUnavailable(`the ledger of all workers cannot count: ${why}`, { cause: error })
       }
     },
-    close: () => closeSync(page.fd),
+    close: () => {
+      if (closed) return
+      closed = true
+      closeSync(page.fd)
+    },
   }
 }

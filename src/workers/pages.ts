@@ -36,11 +36,21 @@ const ROOM = 512 * 1024
 /** Doubles: where notes begin; where the page ends; the time of the last note before it; number, writer, turn. */
 const HEADER = 6 * 8
 
-/** The first, empty page. The folder is made; it is of those who count together alone. */
+/** The first, empty page. The folder is made; it is of those who count together alone. Throws where no page could be turned. */
 export function createLedger(folder: string): void {
   const name = '1-0-0'
+  const live = join(folder, name, 'live')
   mkdirSync(join(folder, name), { recursive: true, mode: 0o700 })
-  writeFileSync(join(folder, name, 'live'), pageOf([], 0, name), { mode: 0o600 })
+  writeFileSync(live, pageOf([], 0, name), { mode: 0o600 })
+  const tried = join(folder, name, 'tried')
+  try {
+    linkSync(live, tried)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    const hint = 'set TMPDIR to a folder of a local file system that has hard links'
+    throw new Error(`workers cannot count together in ${folder}: ${why}; ${hint}`, { cause: error })
+  }
+  rmSync(tried)
 }
 
 /** With the windows that it carries. Throws where there is none. */
@@ -104,12 +114,17 @@ function offer(
 ): void {
   const own = join(folder, name)
   const draft = join(own, 'draft')
-  const taken = unlessLate(() => {
-    mkdirSync(own, { mode: 0o700 })
-    writeFileSync(draft, pageOf(notes, time, name), { mode: 0o600 })
-    linkSync(draft, next)
-  })
-  if (!taken) rmSync(own, { recursive: true, force: true })
+  let taken = false
+  try {
+    taken = unlessLate(() => {
+      mkdirSync(own, { mode: 0o700 })
+      writeFileSync(draft, pageOf(notes, time, name), { mode: 0o600 })
+      linkSync(draft, next)
+    })
+  } finally {
+    // also where the disk is full: every try would leave another draft
+    if (!taken) rmSync(own, { recursive: true, force: true })
+  }
 }
 
 /** Renamed first: nobody can make a successor of a page that is being taken away. */
