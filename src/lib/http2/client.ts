@@ -1,6 +1,7 @@
 /** The client's side of one HTTP/2 connection (RFC 9113): requests → bytes, bytes of the server → answers. */
 import { ClientStream, type AnswerUser } from './client-stream.ts'
 import { ERROR, PREFACE, SETTING, WINDOW_MOST } from './frames.ts'
+import { WINDOW } from './intake.ts'
 import type { Transport } from './output.ts'
 import { Session, type SessionLimits, type SessionUser } from './session.ts'
 import type { Stream } from './stream.ts'
@@ -10,11 +11,10 @@ export interface ClientUser extends SessionUser {
   onStreams(most: number): void
 }
 
-/**
- * What we take of all answers before somebody has used it, bytes: readers that are slow hold their own streams (`WINDOW`),
- * and 256 of them the others on their connection.
- */
+/** What we take of all answers before somebody has used it, bytes. */
 const CONNECTION_WINDOW = 67_108_864
+/** At once on one connection, whatever the server allows: were all of them but one read by nobody, that one goes on. */
+export const STREAMS_MOST = CONNECTION_WINDOW / WINDOW
 /** Heads that a server does not read: from here on others should take the next requests, bytes. */
 const CROWDED = 262_144
 

@@ -5,13 +5,17 @@ import type { Stream } from './stream.ts'
 
 /** What we take of one body before somebody has used it, bytes. */
 export const WINDOW = 262_144
+/**
+ * So much of all bodies is used before we say so, bytes. What is used and not said is missing from the other side's window:
+ * whatever bodies are held, it may send while there is that much beside them.
+ */
+const STEP = WINDOW
 
 export class Intake {
   readonly #session: Session
   /** What we take of all, and what was used of it since we said so. */
   #receives: number
   #used = 0
-  readonly #window: number
   /** The stream whose frame is being read. */
   #stream: Stream | undefined
   #ends = false
@@ -19,7 +23,7 @@ export class Intake {
   /** `window`: what we take of all before somebody has used it, bytes. */
   constructor(session: Session, window: number) {
     this.#session = session
-    this.#receives = this.#window = window
+    this.#receives = window
   }
 
   /** A frame begins. `size`: what it counts for the windows; `length`: bytes of body in it. */
@@ -85,7 +89,7 @@ export class Intake {
   use(stream: Stream | undefined, bytes: number): void {
     const { output } = this.#session
     this.#used += bytes
-    if (this.#used >= this.#window / 2) {
+    if (this.#used >= STEP) {
       this.#receives += this.#used
       output.emit(updateFrame(CONNECTION_ID, this.#used))
       this.#used = 0

@@ -1,8 +1,8 @@
 /** What a client may not do, and what becomes of it (RFC 9113); windows; the end. */
 import { describe, expect, test } from 'vitest'
-import { ERROR, FLAG, PREFACE, TYPE } from './frames.ts'
+import { ERROR, FLAG, PREFACE, TYPE, WINDOW_FIRST } from './frames.ts'
 import { WINDOW } from './intake.ts'
-import { body, field, frame, GET, Heard, number, Peer, POST, repeated } from './testing.ts'
+import { body, field, frame, GET, Heard, number, Peer, POST, readsOn, repeated } from './testing.ts'
 
 const { data, headers, priority, reset, settings, push, ping, goaway, update, continuation } = TYPE
 const END = FLAG.endStream | FLAG.endHeaders
@@ -350,6 +350,17 @@ describe('bodies', () => {
     expect(peer.say(frame(data, 0, 33, '61')).verdicts()).toEqual([`goaway ${ERROR.flowControl}`])
   })
 
+  test('fifteen that nobody uses do not hold the others', () => {
+    const peer = new Peer(({ stream }) => stream.id < 31 && stream.pause()).begin()
+    let window = WINDOW_FIRST + peer.widened()(0)
+    for (let id = 1; id < 31; id += 2) {
+      peer.say(post(id), body(id, WINDOW))
+      window -= WINDOW
+    }
+    peer.say(post(31))
+    expect(readsOn(peer, 31, window)).toBe(true)
+  })
+
   test('what was used may come again: padding, and what nobody wants, too', () => {
     const peer = new Peer().begin(post(1), post(3))
     peer.heard[1]!.stream.abort(ERROR.internal)
@@ -358,9 +369,7 @@ describe('bodies', () => {
     for (let at = 0; at < 30; at++) peer.say(frame(data, 0, 3, Buffer.alloc(16_384)))
     for (let at = 0; at < 200; at++) peer.say(padded)
     expect(peer.refused).toEqual([])
-    const updates = peer.take().filter(({ type }) => type === update)
-    const total = (id: number): number =>
-      updates.filter((one) => one.id === id).reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0)
+    const total = peer.widened()
     expect(total(0)).toBeGreaterThan(0)
     expect(total(1)).toBeGreaterThan(0)
     expect(total(3)).toBe(0)

@@ -15,7 +15,7 @@ export interface ServerUser extends SessionUser {
 
 /** At once on one connection; browsers use 100 at most. */
 const STREAMS = 128
-/** What we take of all bodies of a connection before somebody has used it, bytes. */
+/** What we take of all bodies of a connection before somebody has used it, bytes: fifteen that nobody uses leave room for others. */
 const CONNECTION_WINDOW = 4_194_304
 
 export class ServerSession extends Session<ServerUser> {

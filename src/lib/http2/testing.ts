@@ -3,6 +3,7 @@ import type { AnswerUser, ClientStream } from './client-stream.ts'
 import { ClientSession, type ClientUser } from './client.ts'
 import { Decoder } from './decoder.ts'
 import { FRAME_BYTES, HEAD_BYTES, PREFACE, TYPE } from './frames.ts'
+import { WINDOW } from './intake.ts'
 import type { HeaderList } from './list.ts'
 import type { Transport } from './output.ts'
 import { ServerSession, type ServerUser } from './server.ts'
@@ -147,6 +148,12 @@ abstract class Side implements SessionUser, Transport {
     return framesOf(bytes.toString('latin1', 0, PREFACE.length) === PREFACE ? bytes.subarray(PREFACE.length) : bytes)
   }
 
+  /** By how much windows were widened since the last look, bytes; of all: 0. */
+  widened(): (id: number) => number {
+    const updates = this.take().filter(({ type }) => type === TYPE.update)
+    return (id) => updates.filter((one) => one.id === id).reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0)
+  }
+
   /** How the connection or the stream ended: `goaway 1`, `reset 3:1`. */
   verdicts(): string[] {
     const said: string[] = []
@@ -201,6 +208,24 @@ abstract class Side implements SessionUser, Transport {
   onEnd(): void {
     this.ended = true
   }
+}
+
+/** Is a body of 16 MiB read while the other side has this `window` for all, bytes, and what is given to it meanwhile? */
+export function readsOn(side: Side, id: number, window: number): boolean {
+  let left = window
+  let own = WINDOW
+  for (let to = 16_777_216; to > 0;) {
+    const given = side.widened()
+    left += given(0)
+    own += given(id)
+    const bytes = Math.min(left, own, to, FRAME_BYTES)
+    if (bytes <= 0) return false
+    side.say(frame(TYPE.data, 0, id, Buffer.alloc(bytes)))
+    left -= bytes
+    own -= bytes
+    to -= bytes
+  }
+  return side.refused.length === 0
 }
 
 /** A client by hand and the session that serves it. */

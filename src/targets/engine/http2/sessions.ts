@@ -1,6 +1,6 @@
 /** HTTP/2 connections to one endpoint: as few as its limit of streams allows, opened when needed, closed when idle. */
 import type { TLSSocket } from 'node:tls'
-import { ClientSession, type ClientUser } from '../../../lib/http2/client.ts'
+import { ClientSession, STREAMS_MOST, type ClientUser } from '../../../lib/http2/client.ts'
 import { clock } from '../clock.ts'
 import { dialWire } from '../dial.ts'
 import { STAGE, type EngineExchange, type Outbound } from '../exchange.ts'
@@ -16,8 +16,6 @@ const CONNECT_TIMEOUT = 5000
 const IDLE_TIMEOUT = 30_000
 /** Before the endpoint has said how many streams it takes (RFC 9113 §6.5.2 recommends to take that many at least). */
 const STREAMS = 100
-/** More than that go over another connection, whatever it says. */
-const STREAMS_MOST = 1000
 const LIMITS = { headBytes: HEAD_BYTES }
 /** How often an endpoint gets back what it may spend on frames that say nothing, milliseconds. */
 const REFILL = 1000
