@@ -375,6 +375,26 @@ describe('bodies', () => {
     expect(total(3)).toBe(0)
   })
 
+  test('a body that waits is kept in blocks, however small its frames are', () => {
+    const peer = new Peer(({ stream }) => stream.pause()).begin(post(1))
+    const letter = (at: number): string => String.fromCharCode(97 + (at % 26))
+    for (let at = 0; at < 40_000; at++) peer.say(frame(data, 0, 1, Buffer.from(letter(at))))
+    const heard = peer.heard[0]!
+    const sizes: number[] = []
+    const onData = heard.onData.bind(heard)
+    heard.onData = (bytes, from, end) => {
+      sizes.push(end - from)
+      onData(bytes, from, end)
+      // one at a time, and more comes meanwhile
+      heard.stream.pause()
+    }
+    heard.stream.resume()
+    peer.say(frame(data, 1, 1, Buffer.from('the end')))
+    while (!heard.ended) heard.stream.resume()
+    expect(heard.body).toBe(`${Array.from({ length: 40_000 }, (_, at) => letter(at)).join('')}the end`)
+    expect(sizes).toEqual([1, 16_384, 16_384, 40_007 - 32_769])
+  })
+
   test('a body that waits, and its end behind it', () => {
     const peer = new Peer().begin(post(1))
     const [heard] = peer.heard

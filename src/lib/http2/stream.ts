@@ -1,5 +1,6 @@
 /** One stream of a session: bodies go and come, each as fast as the other side takes it. */
 import { ERROR, FLAG, four, frameHead, TYPE } from './frames.ts'
+import { Held } from './held.ts'
 import { WINDOW } from './intake.ts'
 import type { HeaderList } from './list.ts'
 import type { Session } from './session.ts'
@@ -41,7 +42,7 @@ export abstract class Stream<User extends StreamUser = StreamUser> {
   #over = false
   #paused = false
   #delivering = false
-  #held: Buffer[] | undefined
+  #held: Held | undefined
   #endHeld = false
   #trailers: string | undefined
   #queue: (string | Buffer)[] = []
@@ -128,7 +129,7 @@ export abstract class Stream<User extends StreamUser = StreamUser> {
 
   receive(bytes: Buffer, from: number, end: number): void {
     if (this.#paused || this.#held !== undefined) {
-      ;(this.#held ??= []).push(Buffer.from(bytes.subarray(from, end)))
+      ;(this.#held ??= new Held()).push(bytes, from, end)
       return
     }
     this.session.intake.use(this.remoteEnds ? undefined : this, end - from)
@@ -214,13 +215,14 @@ export abstract class Stream<User extends StreamUser = StreamUser> {
   #deliver(): void {
     const held = this.#held!
     this.#delivering = true
-    while (!this.#paused && held.length > 0 && !this.#over) {
-      const piece = held.shift()!
+    while (!this.#paused && !this.#over) {
+      const piece = held.shift()
+      if (piece === undefined) break
       this.session.intake.use(this.remoteEnds ? undefined : this, piece.length)
       this.user?.onData(piece, 0, piece.length)
     }
     this.#delivering = false
-    if (this.#over || held.length > 0) return
+    if (this.#over || !held.empty) return
     this.#held = undefined
     if (!this.#endHeld) return
     this.#endHeld = false
@@ -238,7 +240,7 @@ export abstract class Stream<User extends StreamUser = StreamUser> {
     this.#queue = []
     const held = this.#held
     this.#held = undefined
-    if (held !== undefined) for (const piece of held) this.session.intake.use(undefined, piece.length)
+    if (held !== undefined) this.session.intake.use(undefined, held.bytes)
   }
 }
 
