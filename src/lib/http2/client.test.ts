@@ -432,6 +432,40 @@ describe('the end', () => {
     expect(got).toMatchObject({ body: 'a', ended: false, lost: ERROR.cancel, loss: 'gone' })
   })
 
+  test.each<[string, (origin: Origin) => unknown]>([
+    ['goes', (origin) => origin.session.gone()],
+    ['breaks a rule', (origin) => origin.say(frame(data, 0, 0))],
+  ])('the connection %s: an answer that is here is whole, whenever it is read', (_what, end) => {
+    for (const body of ['whole', 'body follows'] as const) {
+      const origin = new Origin().begin()
+      const { got, stream } = origin.ask(body)
+      got.onHead = () => stream.pause()
+      origin.say(begun(1), frame(data, 0, 1, '6162'), frame(headers, END, 1, field('x', 'y')))
+      end(origin)
+      expect(origin.session.streams.size).toBe(0)
+      origin.take()
+      expect(got).toMatchObject({ body: '', ended: false, lost: undefined })
+      stream.resume()
+      expect(got).toMatchObject({ body: 'ab', ended: true, trailers: 'x: y\r\n', lost: undefined })
+      expect(stream.over).toBe(true)
+      // nobody is there any more
+      expect(origin.take()).toEqual([])
+    }
+  })
+
+  test('an answer that waits behind a connection that has gone may be left', () => {
+    const origin = new Origin().begin()
+    const { got, stream } = origin.ask()
+    got.onHead = () => stream.pause()
+    origin.say(begun(1), frame(data, 1, 1, '6162'))
+    origin.take()
+    origin.session.gone()
+    stream.abort(ERROR.cancel)
+    stream.resume()
+    expect(got).toMatchObject({ body: '', ended: false, lost: undefined })
+    expect(origin.take()).toEqual([])
+  })
+
   test('closed by us: with the last stream', () => {
     const origin = new Origin().begin()
     const { got } = origin.ask()

@@ -77,6 +77,12 @@ export class ClientSession extends Session<ClientUser> {
     stream.lost(code, 'reset')
   }
 
+  protected override onGone(stream: Stream): void {
+    // what waits to be read needs no connection
+    if (stream.remoteEnded) stream.unwanted()
+    else stream.lost(ERROR.cancel, 'gone')
+  }
+
   override onAway(last: number): void {
     if (!this.#leaving) this.user.onFarewell()
     this.#leaving = true

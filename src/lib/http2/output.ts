@@ -34,6 +34,7 @@ export class Output {
   #pieces: (string | Buffer)[] | undefined
   #scheduled = false
   #stalled = false
+  #ended = false
 
   constructor(transport: Transport, budget: Budget) {
     this.#transport = transport
@@ -42,6 +43,7 @@ export class Output {
 
   /** Control frames and heads: they wait for nobody. */
   emit(frames: string): void {
+    if (this.#ended) return
     this.#out += frames
     if (this.#stalled) {
       this.#budget.unsent(this.#out.length)
@@ -168,13 +170,16 @@ export class Output {
     return this.#stalled ? this.#out.length : 0
   }
 
-  /** Only what is emitted from here on must still go out; what nobody reads is not kept for it. */
-  last(): void {
+  /** Nothing is said behind these; what nobody reads is not kept for them. */
+  last(frames: string): void {
     if (this.#out.length > UNSENT) this.#out = ''
+    this.emit(frames)
+    this.#ended = true
   }
 
   /** Nobody is there any more. */
   drop(): void {
+    this.#ended = true
     this.#out = ''
     this.#pieces = undefined
   }

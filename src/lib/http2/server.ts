@@ -98,6 +98,10 @@ export class ServerSession extends Session<ServerUser> {
     if (!answered) this.budget.reset()
   }
 
+  protected override onGone(stream: Stream): void {
+    stream.lost(ERROR.cancel, 'gone')
+  }
+
   /** Streams of ours would be pushes. */
   override onAway(): void {
     this.user.onFarewell()

@@ -125,6 +125,8 @@ export abstract class Session<User extends SessionUser = SessionUser> implements
   protected abstract onOpening(id: number, list: HeaderList, ends: boolean): void
   /** RST_STREAM of a stream that is open. */
   abstract onReset(stream: Stream, code: number): void
+  /** The connection of a stream has ended. */
+  protected abstract onGone(stream: Stream): void
   /** GOAWAY: streams of ours above `last` are not served. */
   abstract onAway(last: number): void
   /** One of SETTINGS that each side reads its own way; an error code, or none. */
@@ -237,8 +239,7 @@ export abstract class Session<User extends SessionUser = SessionUser> implements
     this.#state = OVER
     this.#reader.stop()
     this.#blocks.stop()
-    this.output.last()
-    this.output.emit(goawayFrame(this.lastOfTheirs, code))
+    this.output.last(goawayFrame(this.lastOfTheirs, code))
     this.#dropStreams()
     this.user.onEnd()
   }
@@ -246,7 +247,7 @@ export abstract class Session<User extends SessionUser = SessionUser> implements
   #dropStreams(): void {
     for (const stream of this.streams.values()) {
       this.leave(stream)
-      stream.lost(ERROR.cancel, 'gone')
+      this.onGone(stream)
     }
   }
 }
