@@ -3,6 +3,8 @@ import http from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { emptyModel, type Model, type Route } from '../../model/model.ts'
@@ -570,6 +572,42 @@ describe('plans', () => {
     expect(text).toMatch(/finished$|finished\r\n0\r\n\r\n$/)
     await stopped
     await expect(fetch(served.url)).rejects.toThrow()
+  })
+
+  test('that are no longer served are forgotten, whatever was compiled for them and is served still', async () => {
+    const looking: AnyPolicy = {
+      name: 'looking',
+      summary: '',
+      config: z.object({}),
+      engine: (_config, context) => {
+        const count = context.model.listeners.length
+        // as policies do that want the time
+        return { request: () => (count > 0 && context.services.now() > 0 ? undefined : { kind: 'next' }) }
+      },
+      nginx: () => ({}),
+    }
+    const served = await start({ routes: [] }, { policies: [looking] })
+    const listeners = [{ id: 'test', address: '127.0.0.1', port: 0, protocol: 'http' as const, origin }]
+    const routes: Route[] = []
+    const models: WeakRef<Model>[] = []
+    for (let count = 0; count < 20; count++) {
+      const policies = [{ policy: 'looking', config: {}, origin }]
+      const action = { kind: 'reply' as const, status: 200 }
+      routes.push({ id: `r${count}`, listeners: ['test'], match: {}, policies, action, origin })
+      const model = { ...emptyModel, listeners, routes: [...routes] }
+      models.push(new WeakRef(model))
+      const { artifact } = served.engine.compile({ id: `p${count}`, model })
+      await served.engine.apply(artifact)
+    }
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const alive = (): number => {
+      collect()
+      return models.filter((model) => model.deref() !== undefined).length
+    }
+    // the last one, and one that something on a stack may still mean
+    await expect.poll(alive).toBeLessThanOrEqual(2)
+    expect((await fetch(served.url)).status).toBe(200)
   })
 
   test.each(['after a stop', 'while it stops'])('%s nothing is opened that stays open', async (when) => {

@@ -1,7 +1,15 @@
 /** Routes and listeners of a plan → what each of them runs: its steps, and where it goes. Pure; remembers what did not change. */
 import type { Work } from '../../lib/turns.ts'
 import type { Diagnostic, Origin } from '../../model/diagnostic.ts'
-import type { Certificate, Forward, Listener, Model, PolicyUse, Route } from '../../model/model.ts'
+import {
+  emptyModel,
+  type Certificate,
+  type Forward,
+  type Listener,
+  type Model,
+  type PolicyUse,
+  type Route,
+} from '../../model/model.ts'
 import type { AnyPolicy, CompileContext, Step } from '../../policies/policy.ts'
 import type { CompiledStep, CompilerOptions, RouteProgram } from './compile.ts'
 import type { ForwardPlan, ForwardTarget } from './forward.ts'
@@ -19,8 +27,19 @@ export interface Remembered<T> {
   readonly value: T
   readonly diagnostics: readonly Diagnostic[]
   /** Did it look at more than itself? Then it holds for these parts of the model only. */
-  readonly model: Model | undefined
+  readonly people: People | undefined
 }
+
+/** The parts of a model that policies look at: no more, or each plan's list of routes would live as long as one of its programs. */
+type People = Pick<
+  Model,
+  | 'certificates'
+  | 'consumers'
+  | 'credentials'
+  | 'backends'
+  // where a redirect finds the port that it must name
+  | 'listeners'
+>
 
 export class Programs {
   readonly #options: CompilerOptions
@@ -31,6 +50,8 @@ export class Programs {
   #shared = new WeakMap<PolicyUse, CompiledStep>()
   #listenerSteps = new WeakMap<Listener, Remembered<readonly CompiledStep[]>>()
   #plugins: object | undefined
+  /** What was looked at last. */
+  #people: People = emptyModel
   /** Of policies. */
   #forwards = new WeakMap<Forward, ForwardPlan>()
 
@@ -47,7 +68,7 @@ export class Programs {
     const made: Remembered<RouteProgram>[] = []
     for (const [at, route] of world.model.routes.entries()) {
       const known = before[places[at] ?? NONE]
-      if (known !== undefined && (known.model === undefined || samePeople(known.model, world.model))) {
+      if (known !== undefined && (known.people === undefined || samePeople(known.people, world.model))) {
         made.push(known)
         if (at % 64 === 63) yield
       } else {
@@ -62,13 +83,17 @@ export class Programs {
   ofListener(listener: Listener, asRoute: Route, world: World): Remembered<readonly CompiledStep[]> {
     this.#forgetPlugins()
     let known = this.#listenerSteps.get(listener)
-    if (known === undefined || (known.model !== undefined && !samePeople(known.model, world.model))) {
+    if (known === undefined || (known.people !== undefined && !samePeople(known.people, world.model))) {
       const found: Diagnostic[] = []
       let looked = false
       const steps = this.#steps(listener.policies, asRoute, listener.origin, world, found, () => {
         looked = true
       })
-      known = { value: steps ?? FAIL_CLOSED, diagnostics: found, model: looked ? world.model : undefined }
+      known = {
+        value: steps ?? FAIL_CLOSED,
+        diagnostics: found,
+        people: looked ? this.#peopleOf(world.model) : undefined,
+      }
       this.#listenerSteps.set(listener, known)
     }
     return known
@@ -85,6 +110,15 @@ export class Programs {
     for (const diagnostic of diagnostics) this.#options.context.services.events.diagnostic(diagnostic)
     this.#forwards.set(forward, made)
     return made
+  }
+
+  /** One object for all plans in which they are the same. */
+  #peopleOf(model: Model): People {
+    if (!samePeople(this.#people, model)) {
+      const { certificates, consumers, credentials, backends, listeners } = model
+      this.#people = { certificates, consumers, credentials, backends, listeners }
+    }
+    return this.#people
   }
 
   /** Steps of plugins belong to the load that compiled them, wherever they stand. */
@@ -116,7 +150,7 @@ export class Programs {
     const counts = this.#options.context.counts.route(route.label ?? route.id)
     const value: RouteProgram = { route, steps, plan, counts }
     const found = diagnostics.length === 0 ? NO_DIAGNOSTICS : diagnostics
-    return { value, diagnostics: found, model: looked ? world.model : undefined }
+    return { value, diagnostics: found, people: looked ? this.#peopleOf(world.model) : undefined }
   }
 
   /** Undefined where one of them cannot be compiled. */
@@ -153,6 +187,13 @@ export class Programs {
     const where = use.origin ?? origin
     const before = diagnostics.length
     let own = use.origin === undefined
+    let seen: World | undefined = world
+    const lookAt = (): World => {
+      if (seen === undefined) throw new Error('a policy sees the model while it is compiled, and not later')
+      own = true
+      look()
+      return seen
+    }
     const problem = (code: string, message: string, hint?: string): undefined => {
       const answers500 = `${message}; its requests are answered with 500`
       diagnostics.push({
@@ -172,16 +213,10 @@ export class Programs {
       },
       origin: where,
       get model() {
-        own = true
-        look()
-        return world.model
+        return lookAt().model
       },
       services,
-      certificate: (id) => {
-        own = true
-        look()
-        return world.certificates.get(id)
-      },
+      certificate: (id) => lookAt().certificates.get(id),
       report: (diagnostic) => {
         diagnostics.push(diagnostic)
       },
@@ -210,6 +245,9 @@ export class Programs {
         'engine/policy-compile',
         `policy ${use.policy}: ${error instanceof Error ? error.message : String(error)}`,
       )
+    } finally {
+      // steps keep their context for its services; with it they would keep the whole plan that they were compiled for
+      seen = undefined
     }
   }
 
@@ -255,15 +293,12 @@ const FAIL_CLOSED: readonly CompiledStep[] = Object.freeze([
   },
 ])
 
-/** The parts of a model that policies look at. */
-function samePeople(a: Model, b: Model): boolean {
+function samePeople(a: People, b: People): boolean {
   return (
-    a === b ||
-    (a.certificates === b.certificates &&
-      a.consumers === b.consumers &&
-      a.credentials === b.credentials &&
-      a.backends === b.backends &&
-      // where a redirect finds the port that it must name
-      a.listeners === b.listeners)
+    a.certificates === b.certificates &&
+    a.consumers === b.consumers &&
+    a.credentials === b.credentials &&
+    a.backends === b.backends &&
+    a.listeners === b.listeners
   )
 }
