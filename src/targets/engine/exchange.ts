@@ -41,8 +41,8 @@ export interface TunnelEnd {
 
 /** Who answers at the far side; an HTTP/1 or HTTP/2 connection to an endpoint. */
 export interface Outbound {
-  /** The exchange is over or nobody wants the answer any more. */
-  cancel(): void
+  /** The exchange is over or nobody wants the answer any more. `late`: it has not come in time. */
+  cancel(why?: 'late'): void
   pause(): void
   resume(): void
   /** The client has taken what it was sent: see Inbound. */

@@ -329,7 +329,7 @@ class ExchangeLimit extends Deadline {
     if (exchange.stage === STAGE.done) return
     const { outbound } = exchange
     exchange.outbound = undefined
-    outbound?.cancel()
+    outbound?.cancel('late')
     exchange.failure = 'timeout: request'
     exchange.listener.context.counts.failedUpstream('timeout')
     if (exchange.stage === STAGE.answering) exchange.inbound.abort()

@@ -318,6 +318,32 @@ describe('streams', () => {
     await expect.poll(() => backend.told).toEqual([`reset 1:${ERROR.cancel}`])
   })
 
+  test.each(['firstByte', 'request'] as const)(
+    'a connection that says nothing any more (%s) is left: what is asked next goes over another',
+    async (limit) => {
+      const backend = await byHand(({ id, socket, connection }) => {
+        if (connection > 0 || id === 1) socket.write(whole(id))
+      })
+      const { url, engine } = await gateway(backend.port, { timeouts: { [limit]: 500 } })
+      const statuses: number[] = []
+      for (let at = 0; at < 4; at++) statuses.push((await get(url)).status)
+      expect(statuses).toEqual([200, 504, 200, 200])
+      expect(backend.connections()).toBe(2)
+      await expect.poll(() => backend.told).toEqual([`reset 3:${ERROR.cancel}`, `goaway ${ERROR.none}`])
+      expect(engine.endpoints()[0]).toMatchObject({ busy: 0 })
+    },
+  )
+
+  test('no answer in time on a connection that says something else: it stays', async () => {
+    const backend = await byHand(({ id, socket }) => {
+      if (id === 3) socket.write(frame(ping, 0, 0, '0000000000000000'))
+      else socket.write(whole(id))
+    })
+    const { url } = await gateway(backend.port, { timeouts: { firstByte: 500 } })
+    expect([(await get(url)).status, (await get(url)).status, (await get(url)).status]).toEqual([200, 504, 200])
+    expect(backend.connections()).toBe(1)
+  })
+
   test('a client that does not read holds the backend to its window', async () => {
     let sent = 0
     const block = Buffer.alloc(16_384)

@@ -26,6 +26,8 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
   readonly #session: BackendSession
   readonly #stream: ClientStream
   readonly #tryDue: number
+  /** Of the session, when this began. */
+  readonly #reads: number
   /** Trailers of the request may follow its body. */
   readonly #trailers: boolean
   #exchange: EngineExchange | undefined
@@ -46,6 +48,7 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
   ) {
     super()
     this.#session = session
+    this.#reads = session.reads
     this.#pool = pool
     this.#exchange = exchange
     this.#tryDue = tryDue
@@ -83,7 +86,9 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
 
   // --- what the exchange wants ---
 
-  cancel(): void {
+  cancel(why?: 'late'): void {
+    // before this stream leaves: its connection is not to be taken for the next one
+    if (why === 'late') this.#session.late(this.#reads)
     this.#detach()
     this.#stream.abort(this.#sent ? ERROR.cancel : ERROR.internal)
   }
@@ -205,7 +210,7 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
   #fail(failure: UpstreamFailure, detail: string): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    this.cancel()
+    this.cancel(failure === 'timeout' ? 'late' : undefined)
     if (failure !== 'stale' && failure !== 'refused') this.#pool.failed()
     failedUpstream(exchange, failure, detail)
   }

@@ -21,7 +21,7 @@ const LIMITS = { headBytes: HEAD_BYTES }
 const REFILL = 1000
 /** How long an endpoint may take to read why its connection ends, milliseconds. */
 const LINGER = 2000
-/** A peer that has vanished is noticed by TCP, where nothing else would. */
+/** A peer that has vanished is noticed by TCP while nothing is on its way to it; else by the first request that comes to nothing. */
 const KEEP_ALIVE = 30_000
 
 export class BackendSessions {
@@ -64,6 +64,8 @@ export class BackendSessions {
 export class BackendSession extends Deadline implements ClientUser, WireUser {
   gone = false
   uses = 0
+  /** How often something was read. */
+  reads = 0
   /** The rule that the endpoint has broken. */
   broken: string | undefined = undefined
   readonly #owner: BackendSessions
@@ -108,6 +110,11 @@ export class BackendSession extends Deadline implements ClientUser, WireUser {
     this.#owner.forget(this)
     // what waits for the connection is as good as open
     if (this.#waiting.length === 0) this.#session?.close()
+  }
+
+  /** No answer has come in time. `reads`: when it was asked. One that has said nothing since then, to nobody, may be dead. */
+  late(reads: number): void {
+    if (this.reads === reads) this.close()
   }
 
   /** At the end of this read, or now: small pieces go to a client in one write. */
@@ -234,6 +241,7 @@ export class BackendSession extends Deadline implements ClientUser, WireUser {
       session.refill((now - this.#refilled) / 1000)
       this.#refilled = now
     }
+    this.reads++
     this.#reading = true
     session.receive(buffer, 0, length)
     this.#reading = false
