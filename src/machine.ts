@@ -72,6 +72,9 @@ export async function startMachine(options: MachineOptions, parts: MachineParts)
           compileInTurns: (plan) => engine.compileInTurns(plan),
           folder: shared,
           events,
+        }).catch((error: unknown) => {
+          rmSync(shared, { recursive: true, force: true })
+          throw error
         })
   if (workers !== undefined) metrics.join(() => workers.metrics())
   const target: Target<unknown> = workers ?? (engine as Target<unknown>)

@@ -9,7 +9,7 @@ import { type Counters, type CounterState, StoreUnavailable } from '../policies/
 import { keyOfNote, LONGEST, NoteBytes } from './notes.ts'
 import { openNewest, turnPage } from './pages.ts'
 
-export { createLedger } from './pages.ts'
+export { createLedger, hasLedger } from './pages.ts'
 
 export interface LedgerOptions {
   readonly folder: string
@@ -21,6 +21,8 @@ export interface LedgerOptions {
 export interface Ledger extends Counters {
   /** Throws StoreUnavailable where nothing can be written or read: what is not counted is not let through. */
   add(key: string, windowMs: number, amount?: number): CounterState
+  /** To another ledger, whose counts it goes on with. Throws where there is none. */
+  move(folder: string): void
   close(): void
 }
 
@@ -31,7 +33,8 @@ const TRIES = 1000
 const REST = 1000
 
 /** Throws where there is no page. */
-export function openLedger({ folder, writer, now = Date.now }: LedgerOptions): Ledger {
+export function openLedger({ folder: first, writer, now = Date.now }: LedgerOptions): Ledger {
+  let folder = first
   const windows = new Windows()
   const own = new NoteBytes(LONGEST)
   const chunk = new NoteBytes(CHUNK)
@@ -96,6 +99,14 @@ export function openLedger({ folder, writer, now = Date.now }: LedgerOptions): L
         const why = error instanceof Error ? error.message : String(error)
         throw new StoreUnavailable(`the ledger of all workers cannot count: ${why}`, { cause: error })
       }
+    },
+    move: (to) => {
+      if (closed) return
+      const behind = openNewest(to, windows)
+      closeSync(page.fd)
+      folder = to
+      page = behind
+      failed = undefined
     },
     close: () => {
       if (closed) return

@@ -8,6 +8,8 @@ export type ToWorker =
   /** Items are answered by `took`; the plan behind them is served, and answered by `applied`. */
   | { readonly kind: 'plan'; readonly turn: number; readonly piece: PlanMessage }
   | { readonly kind: 'metrics'; readonly turn: number }
+  /** Counts begin anew, there. */
+  | { readonly kind: 'ledger'; readonly folder: string }
   | { readonly kind: 'stop'; readonly graceMs: number }
 
 export type FromWorker =

@@ -5,6 +5,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   linkSync,
   mkdirSync,
   openSync,
@@ -51,6 +52,20 @@ export function createLedger(folder: string): void {
     throw new Error(`workers cannot count together in ${folder}: ${why}; ${hint}`, { cause: error })
   }
   rmSync(tried)
+}
+
+/** False: it has been taken away under those who count. */
+export function hasLedger(folder: string): boolean {
+  // whoever turns pages takes old ones away, also while we look
+  for (let tries = 0; tries < 10; tries++) {
+    try {
+      if (pagesIn(folder).some((name) => existsSync(join(folder, name, 'live')))) return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      return false
+    }
+  }
+  return false
 }
 
 /** With the windows that it carries. Throws where there is none. */

@@ -1,13 +1,12 @@
 /** Several workers as one target: plans are compiled here for their diagnostics, and served there. Effect. */
 import cluster, { type Worker } from 'node:cluster'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import type { Diagnostic } from '../model/diagnostic.ts'
 import type { Plan } from '../pipeline/plan.ts'
 import { PlanWriter } from '../pipeline/wire.ts'
 import type { Events } from '../policies/services.ts'
 import type { Applied, Compilation, Target } from '../targets/target.ts'
-import { createLedger } from './ledger.ts'
+import { keepLedger } from './keeper.ts'
 import { type FromWorker, ledgerVariable, type ToWorker } from './messages.ts'
 
 export interface WorkersOptions {
@@ -49,9 +48,14 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     // a configuration may hold what JSON has no words for: expressions, undefined
     serialization: 'advanced',
   })
-  const ledger = join(options.folder, 'ledger')
-  createLedger(ledger)
   const members: Member[] = []
+  const keeper = keepLedger({
+    folder: options.folder,
+    events: options.events,
+    moved: (ledger) => {
+      for (const member of members) member.count(ledger)
+    },
+  })
   /** Those that do not serve yet. */
   const starting = new Set<Member>()
   let plan: Plan | undefined
@@ -61,6 +65,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   let pause = FIRST_PAUSE
 
   const enlist = async (): Promise<Member> => {
+    let ledger = keeper.ledger()
     const member = new Member(cluster.fork({ ...options.environment, [ledgerVariable]: ledger }))
     starting.add(member)
     member.worker.once('exit', (code, signal) => {
@@ -81,8 +86,11 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     // what the others are told meanwhile it is not told
     let granted: typeof wishes
     let applied: Plan | undefined
-    while (granted !== wishes || applied !== plan) {
-      if (granted !== wishes) {
+    while (ledger !== keeper.ledger() || granted !== wishes || applied !== plan) {
+      if (ledger !== keeper.ledger()) {
+        ledger = keeper.ledger()
+        member.count(ledger)
+      } else if (granted !== wishes) {
         granted = wishes
         await member.grant(granted?.value)
       } else if (plan !== undefined) {
@@ -144,6 +152,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
 
     async stop(graceMs) {
       stopping = true
+      keeper.close()
       // who has not begun to serve has nothing to finish, and may not be able to hear yet
       for (const member of starting) member.worker.process.kill('SIGKILL')
       await Promise.all([...members, ...starting].map((member) => member.stop(graceMs)))
@@ -207,6 +216,10 @@ class Member {
       if (answer.kind === 'applied') return answer
     }
     throw new Error('a worker answered something else than it was asked')
+  }
+
+  count(ledger: string): void {
+    this.#say({ kind: 'ledger', folder: ledger })
   }
 
   async metrics(): Promise<readonly object[]> {

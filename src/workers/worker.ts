@@ -70,6 +70,10 @@ export async function serveAsWorker(start: (counters: Counters) => Promise<Worke
             })
           })
           return
+        case 'ledger':
+          // at once: others count there already
+          counters.move(message.folder)
+          return
         case 'stop':
           void stop(message.graceMs)
           return

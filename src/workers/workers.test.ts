@@ -35,7 +35,7 @@ function modelOf(port: number, body: string | undefined): Model {
   }
 }
 
-async function start(): Promise<{ workers: Workers; events: { code: string; message: string }[] }> {
+async function start(): Promise<{ workers: Workers; folder: string; events: { code: string; message: string }[] }> {
   const events: { code: string; message: string }[] = []
   const services = createTestServices(events)
   const folder = mkdtempSync(join(tmpdir(), 'gantry-workers-'))
@@ -49,7 +49,7 @@ async function start(): Promise<{ workers: Workers; events: { code: string; mess
     events: services.events,
   })
   cleanups.push(() => workers.stop(0))
-  return { workers, events }
+  return { workers, folder, events }
 }
 
 /** On a connection of its own, so that the next one may go to another worker. */
@@ -91,6 +91,26 @@ describe('workers', () => {
     await workers.apply({ id: '2', model: { ...modelOf(0, 'new'), listeners } })
     const now = workers.addresses().get('l')!.port
     expect(await Promise.all(Array.from({ length: 6 }, () => get(now)))).toEqual(Array.from({ length: 6 }, () => 'new'))
+  })
+
+  test('go on as one, from zero, where a cleaner has taken their ledger; who comes later, too', async () => {
+    const { workers, folder, events } = await start()
+    await workers.apply({ id: '1', model: modelOf(0, undefined) })
+    const { port } = workers.addresses().get('l')!
+    const before = 200
+    for (let at = 1; at <= before; at++) expect(Number.parseInt(await get(port), 10)).toBe(at)
+    rmSync(folder, { recursive: true })
+    const moved = new Set<string | undefined>()
+    while (moved.size < 2) {
+      const [sum, pid] = (await get(port)).split(' ')
+      if (Number(sum) < before) moved.add(pid)
+    }
+    expect(events.map((event) => event.code)).toEqual(['workers/ledger'])
+    const [victim] = workers.pids()
+    process.kill(victim!, 'SIGKILL')
+    while (workers.pids().includes(victim!) || workers.pids().length < 2) await get(port).catch(() => undefined)
+    const first = Number.parseInt(await get(port), 10)
+    for (let at = 1; at <= 20; at++) expect(Number.parseInt(await get(port), 10)).toBe(first + at)
   })
 
   test('who stops while a dead one is being replaced leaves no process behind', async () => {
