@@ -1,7 +1,8 @@
 /** Bytes after a head → pieces of the body and its end, by length, by chunks or until the connection ends (RFC 9112 §6–7). */
 import { VALUE } from './characters.ts'
 import type { Fields } from './fields.ts'
-import { parseTrailers, Refusal } from './head.ts'
+import { parseTrailers } from './head.ts'
+import { Refusal } from './refusal.ts'
 import { latin1 } from './latin1.ts'
 
 export interface BodySink {

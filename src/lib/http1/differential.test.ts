@@ -6,7 +6,8 @@ import { createRequire } from 'node:module'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { BodyReader } from './body.ts'
-import { parseRequestHead, parseResponseHead, Refusal, type RequestHead, type ResponseHead } from './head.ts'
+import { parseRequestHead, parseResponseHead, type RequestHead, type ResponseHead } from './head.ts'
+import { Refusal } from './refusal.ts'
 
 const runs = Number(process.env['FUZZ_RUNS'] ?? 4000)
 const limits = { headerCount: 100, targetBytes: 8192 }

@@ -1,7 +1,8 @@
 /** Fields against a list: whatever is read, set, added and taken away in whatever order, both say and write the same. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Fields, TAGGED, tagOf } from './fields.ts'
+import type { Fields } from './fields.ts'
+import { TAGGED, tagOf } from './tags.ts'
 import { parseRequestHead } from './head.ts'
 
 const name = fc.constantFrom(

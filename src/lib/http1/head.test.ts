@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { BodyReader } from './body.ts'
 import { Fields } from './fields.ts'
-import { parseRequestHead, parseResponseHead, Refusal } from './head.ts'
+import { parseRequestHead, parseResponseHead } from './head.ts'
+import { Refusal } from './refusal.ts'
 
 const limits = { headerCount: 100, targetBytes: 8192 }
 const HOST = 'Host: shop.example'

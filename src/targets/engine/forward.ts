@@ -1,6 +1,7 @@
 /** An exchange → a backend: which endpoint, what text, what to do when it fails. Knows no protocol of the client's. */
 import { STATUS_CODES } from 'node:http'
-import { Fields, HOP, TAG } from '../../lib/http1/fields.ts'
+import { Fields } from '../../lib/http1/fields.ts'
+import { HOP, TAG } from '../../lib/http1/tags.ts'
 import type { ResponseHead } from '../../lib/http1/head.ts'
 import type { Forward, ForwardProxy } from '../../model/model.ts'
 import type { Refusal } from '../../policies/policy.ts'

@@ -1,5 +1,5 @@
 /** A copy of an exchange's request, sent to a backend nobody waits for. Effect; never slows the exchange. */
-import { TAG } from '../../lib/http1/fields.ts'
+import { TAG } from '../../lib/http1/tags.ts'
 import http from 'node:http'
 import https from 'node:https'
 import type { EngineExchange } from './exchange.ts'

@@ -1,7 +1,9 @@
 /** One HTTP/1.1 connection to an endpoint: an exchange at a time goes out as text and comes back as an answer. */
 import { BodyReader, type BodySink as PieceSink } from '../../lib/http1/body.ts'
-import { TAG, type Fields } from '../../lib/http1/fields.ts'
-import { readNextResponseHead, readResponseHead, Refusal, type ResponseHead } from '../../lib/http1/head.ts'
+import type { Fields } from '../../lib/http1/fields.ts'
+import { TAG } from '../../lib/http1/tags.ts'
+import { readNextResponseHead, readResponseHead, type ResponseHead } from '../../lib/http1/head.ts'
+import { Refusal } from '../../lib/http1/refusal.ts'
 import { endOfHead, latin1 } from '../../lib/http1/latin1.ts'
 import { Refusal as BodyRefusal } from '../../policies/policy.ts'
 import type { BodySink } from './body-flow.ts'

@@ -2,15 +2,16 @@
  * Header lists of HTTP/2 ↔ heads of lib/http1. Pure. A list is written down as the text of a head and read by the same
  * parser, so that there is one reading of everything, whatever it came by (RFC 9113 §8.2–8.3).
  */
-import { HOP, TAG, type Fields } from '../../../lib/http1/fields.ts'
+import type { Fields } from '../../../lib/http1/fields.ts'
+import { HOP, TAG } from '../../../lib/http1/tags.ts'
 import {
   parseTrailers,
   readRequestHead,
   readResponseHead,
-  Refusal,
   type RequestHead,
   type ResponseHead,
 } from '../../../lib/http1/head.ts'
+import { Refusal } from '../../../lib/http1/refusal.ts'
 import type { HeaderList } from '../../../lib/http2/list.ts'
 
 export interface HeadLimits {

@@ -1,7 +1,9 @@
 /** One stream of HTTP/2: a request → an exchange, its answer → frames. */
 import { STATUS_CODES } from 'node:http'
-import { TAG, type Fields } from '../../../lib/http1/fields.ts'
-import { Refusal, type RequestHead } from '../../../lib/http1/head.ts'
+import type { Fields } from '../../../lib/http1/fields.ts'
+import { TAG } from '../../../lib/http1/tags.ts'
+import type { RequestHead } from '../../../lib/http1/head.ts'
+import { Refusal } from '../../../lib/http1/refusal.ts'
 import { latin1 } from '../../../lib/http1/latin1.ts'
 import { ERROR } from '../../../lib/http2/frames.ts'
 import type { HeaderList } from '../../../lib/http2/list.ts'

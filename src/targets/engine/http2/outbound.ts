@@ -1,6 +1,7 @@
 /** One stream of HTTP/2 to an endpoint: an exchange goes out and comes back as an answer. */
-import { TAG, type Fields } from '../../../lib/http1/fields.ts'
-import { Refusal } from '../../../lib/http1/head.ts'
+import type { Fields } from '../../../lib/http1/fields.ts'
+import { TAG } from '../../../lib/http1/tags.ts'
+import { Refusal } from '../../../lib/http1/refusal.ts'
 import type { AnswerUser, ClientStream } from '../../../lib/http2/client-stream.ts'
 import type { ClientSession } from '../../../lib/http2/client.ts'
 import { ERROR } from '../../../lib/http2/frames.ts'
