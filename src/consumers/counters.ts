@@ -1,12 +1,19 @@
 /** Windows that are counted: in this process, or in a Redis for all that share it. */
-import { Windows } from '../lib/windows.ts'
-import type { Counters, CounterState } from '../policies/services.ts'
+import { MOST_WINDOWS, Windows } from '../lib/windows.ts'
+import { type Counters, type CounterState, StoreUnavailable } from '../policies/services.ts'
 import type { RedisConnection } from './redis.ts'
 
 /** Exact over this process. */
 export function memoryCounters(now: () => number = Date.now): Counters {
   const windows = new Windows()
-  return { add: (key, windowMs, amount = 1) => windows.add(now(), key, windowMs, amount) }
+  return {
+    add: (key, windowMs, amount = 1) => {
+      const state = windows.add(now(), key, windowMs, amount)
+      if (state === undefined)
+        throw new StoreUnavailable(`${MOST_WINDOWS} windows are counted, and none of them is over`)
+      return state
+    },
+  }
 }
 
 /**

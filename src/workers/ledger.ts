@@ -4,10 +4,10 @@
  * the same sums. Effect, synchronous: two calls to the system for a count (docs/adr/0008-workers.md).
  */
 import { closeSync, readSync, writeSync } from 'node:fs'
-import { Windows } from '../lib/windows.ts'
+import { MOST_WINDOWS, Windows } from '../lib/windows.ts'
 import { type Counters, type CounterState, StoreUnavailable } from '../policies/services.ts'
 import { keyOfNote, LONGEST, NoteBytes } from './notes.ts'
-import { openNewest, turnPage } from './pages.ts'
+import { followPage, openNewest, turnPage } from './pages.ts'
 
 export { createLedger, hasLedger } from './pages.ts'
 
@@ -15,6 +15,8 @@ export interface LedgerOptions {
   readonly folder: string
   /** 1 to 2³² − 1, and of nobody else who has ever written there. */
   readonly writer: number
+  /** Windows that it holds; the same for all who share it. */
+  readonly most?: number
   now?(): number
 }
 
@@ -29,13 +31,15 @@ export interface Ledger extends Counters {
 const CHUNK = 64 * 1024
 /** How often pages may turn under our feet before something else must be wrong. */
 const TRIES = 1000
+/** How often those who do not count read what others write, milliseconds: else their next count would read it all. */
+const LOOK = 50
 /** After a page that could not be turned, milliseconds: a draft has all that is carried, and a full disk has enough to do. */
 const REST = 1000
 
 /** Throws where there is no page. */
-export function openLedger({ folder: first, writer, now = Date.now }: LedgerOptions): Ledger {
+export function openLedger({ folder: first, writer, most = MOST_WINDOWS, now = Date.now }: LedgerOptions): Ledger {
   let folder = first
-  const windows = new Windows()
+  const windows = new Windows(most)
   const own = new NoteBytes(LONGEST)
   const chunk = new NoteBytes(CHUNK)
   let turn = 0
@@ -43,26 +47,59 @@ export function openLedger({ folder: first, writer, now = Date.now }: LedgerOpti
   let closed = false
   let failed: { readonly error: unknown; readonly at: number } | undefined
 
-  /** Everything up to our own note, whose sum it is; undefined: the page ended before it. */
-  const readToOwn = (key: string): CounterState | undefined => {
+  /** A chunk of notes, or up to our own, whose state it is. `stopped`: there are bytes, and none of them is a whole note. */
+  const readOn = (own?: string): CounterState | 'full' | 'more' | 'stopped' | 'nothing' => {
+    const there = readSync(page.fd, chunk.bytes, 0, CHUNK, page.at)
+    let from = 0
+    let size = 0
+    while (page.at < page.end && (size = chunk.sizeAt(from, there - from)) > 0) {
+      // others may be writing behind our own note; what stands before it was whole before ours could be written
+      const mine = own !== undefined && chunk.isOf(from, writer, turn)
+      page.time = chunk.timeAt(from)
+      const noted = mine ? own : chunk.keyAt(from, size)
+      const state = windows.add(page.time, noted, chunk.windowAt(from), chunk.amountAt(from))
+      from += size
+      page.at += size
+      if (mine) return state ?? 'full'
+    }
+    // full, or half a note of somebody who died over it or had no room: the page ends there for everyone
+    if (page.at >= page.end || size < 0) return 'stopped'
+    if (from > 0) return 'more'
+    return there > 0 ? 'stopped' : 'nothing'
+  }
+
+  /** Undefined: the page ended before our own note. */
+  const readToOwn = (key: string): CounterState | 'full' | undefined => {
     for (;;) {
-      const there = readSync(page.fd, chunk.bytes, 0, CHUNK, page.at)
-      let from = 0
-      let size = 0
-      while (page.at < page.end && (size = chunk.sizeAt(from, there - from)) > 0) {
-        // others may be writing behind our own note; what stands before it was whole before ours could be written
-        const mine = chunk.isOf(from, writer, turn)
-        page.time = chunk.timeAt(from)
-        const noted = mine ? key : chunk.keyAt(from, size)
-        const state = windows.add(page.time, noted, chunk.windowAt(from), chunk.amountAt(from))
-        from += size
-        page.at += size
-        if (mine) return state
-      }
-      // full, or half a note of somebody who died over it or had no room: the page ends there for everyone
-      if (page.at >= page.end || size < 0 || from === 0) return undefined
+      const state = readOn(key)
+      if (state === 'stopped' || state === 'nothing') return undefined
+      if (state !== 'more') return state
     }
   }
+
+  /** Milliseconds until there is something to do again. */
+  const follow = (): number => {
+    const state = readOn()
+    if (state === 'more') return 1
+    if (state !== 'stopped') return LOOK
+    // what is half may only be on its way: who has counted behind it, and turned the page, knows
+    const behind = followPage({ folder, page, windows, ended: () => readOn() === 'stopped' })
+    if (behind === undefined) return LOOK
+    page = behind
+    return 1
+  }
+
+  let timer: NodeJS.Timeout
+  const look = (): void => {
+    let wait = REST
+    try {
+      wait = follow()
+    } catch {
+      // whoever counts meets it, too, and is told
+    }
+    timer = setTimeout(look, wait).unref()
+  }
+  timer = setTimeout(look, LOOK).unref()
 
   const turnOver = (): void => {
     try {
@@ -84,6 +121,7 @@ export function openLedger({ folder: first, writer, now = Date.now }: LedgerOpti
       // behind all that is there, whoever else writes: the file was opened to append
       if (writeSync(page.fd, own.bytes, 0, size, null) !== size) throw new Error('there is no room')
       const state = readToOwn(key)
+      if (state === 'full') throw new Error(`it holds ${most} windows, and none of them is over`)
       if (state !== undefined) return state
       // a note behind the end counts for nobody
       turnOver()
@@ -111,6 +149,7 @@ export function openLedger({ folder: first, writer, now = Date.now }: LedgerOpti
     close: () => {
       if (closed) return
       closed = true
+      clearTimeout(timer)
       closeSync(page.fd)
     },
   }

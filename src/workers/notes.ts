@@ -15,7 +15,7 @@ export interface Note {
 /** Bytes before the key: size, writer, turn, letters of the key, and three doubles; and after it: a mark of writer and turn. */
 const HEAD = 40
 const TAIL = 4
-const LONGEST_KEY = 1024
+const LONGEST_KEY = 256
 /** No note has more bytes. */
 export const LONGEST = HEAD + 2 * LONGEST_KEY + TAIL
 

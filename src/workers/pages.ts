@@ -13,10 +13,10 @@ import {
   readSync,
   renameSync,
   rmSync,
-  writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { Windows } from '../lib/windows.ts'
+import type { Window, Windows } from '../lib/windows.ts'
 import { LONGEST, NoteBytes } from './notes.ts'
 
 /** A page as one process sees it. */
@@ -32,8 +32,10 @@ export interface Page {
   time: number
 }
 
-/** Bytes of notes in a page; and as many more as it carries over, so that carrying is never most of the work. */
+/** Bytes of notes in a page; and twice as many more as it carries over, so that carrying is little of the work, and rare. */
 const ROOM = 512 * 1024
+/** What is carried is written in pieces, bytes. */
+const PIECE = 256 * 1024
 /** Doubles: where notes begin; where the page ends; the time of the last note before it; number, writer, turn. */
 const HEADER = 6 * 8
 
@@ -42,7 +44,7 @@ export function createLedger(folder: string): void {
   const name = '1-0-0'
   const live = join(folder, name, 'live')
   mkdirSync(join(folder, name), { recursive: true, mode: 0o700 })
-  writeFileSync(live, pageOf([], 0, name), { mode: 0o600 })
+  writePage(live, { name, time: 0, windows: [] })
   const tried = join(folder, name, 'tried')
   try {
     linkSync(live, tried)
@@ -102,15 +104,16 @@ export function turnPage({ folder, page, windows, writer, turn }: Turn): Page {
   const next = join(folder, page.name, 'next')
   const number = numberOf(page.name) + 1
   let behind = openPage(next)
-  if (behind === undefined) {
-    offer(next, { folder, name: `${number}-${writer}-${turn}` }, carried(windows), page.time)
+  if (behind === undefined && existsSync(join(folder, page.name))) {
+    offer(next, { folder, name: `${number}-${writer}-${turn}` }, windows, page.time)
     behind = openPage(next)
   }
   if (behind === undefined) behind = openNewest(folder, windows)
   else {
     try {
       unlessLate(() => linkSync(next, join(folder, behind!.name, 'live')))
-      retire(folder, number)
+      // the page itself stays for those who have not read to its end: its next one saves them from reading what that carries
+      retire(folder, number - 1)
     } catch (error) {
       closeSync(behind.fd)
       throw error
@@ -120,11 +123,32 @@ export function turnPage({ folder, page, windows, writer, turn }: Turn): Page {
   return behind
 }
 
+export interface Following extends Pick<Turn, 'folder' | 'page' | 'windows'> {
+  /** Are there no more notes in it? Asked when there is another page. */
+  ended(): boolean
+}
+
+/** The page behind it where somebody else has turned it, as `turnPage`. */
+export function followPage({ folder, page, windows, ended }: Following): Page | undefined {
+  let behind = openPage(join(folder, page.name, 'next'))
+  if (behind === undefined) {
+    if (existsSync(join(folder, page.name))) return undefined
+    behind = openNewest(folder, windows)
+  } else if (ended()) {
+    windows.sweep(page.time)
+  } else {
+    closeSync(behind.fd)
+    return undefined
+  }
+  closeSync(page.fd)
+  return behind
+}
+
 /** Somebody else may have been first, or so much further that the page itself is gone. */
 function offer(
   next: string,
   { folder, name }: { readonly folder: string; readonly name: string },
-  notes: readonly Buffer[],
+  windows: Windows,
   time: number,
 ): void {
   const own = join(folder, name)
@@ -133,7 +157,7 @@ function offer(
   try {
     taken = unlessLate(() => {
       mkdirSync(own, { mode: 0o700 })
-      writeFileSync(draft, pageOf(notes, time, name), { mode: 0o600 })
+      writePage(draft, { name, time, windows })
       linkSync(draft, next)
     })
   } finally {
@@ -173,18 +197,38 @@ function openPage(path: string): Page | undefined {
   return { fd, name: name.join('-'), end, at, time }
 }
 
-function pageOf(notes: readonly Buffer[], time: number, name: string): Buffer {
-  const body = notes.reduce((sum, { length }) => sum + length, HEADER)
-  const header = new Float64Array([body, 2 * body + ROOM, time, ...name.split('-').map(Number)])
-  return Buffer.concat([Buffer.from(header.buffer), ...notes])
+interface Draft {
+  readonly name: string
+  readonly time: number
+  readonly windows: Iterable<readonly [key: string, window: Window]>
 }
 
-function carried(windows: Windows): readonly Buffer[] {
-  const one = new NoteBytes(LONGEST)
-  return [...windows].map(([key, { count, resetAt }]) => {
-    const size = one.write(0, { writer: 0, turn: 0, time: resetAt, windowMs: 0, amount: count }, key)
-    return Buffer.from(one.bytes.subarray(0, size))
-  })
+/** Nobody else sees it yet: its header comes last. */
+function writePage(path: string, { name, time, windows }: Draft): void {
+  const fd = openSync(path, 'wx', 0o600)
+  try {
+    const piece = new NoteBytes(PIECE)
+    let body = HEADER
+    let filled = 0
+    const flush = (): void => {
+      writeAll(fd, piece.bytes.subarray(0, filled), body)
+      body += filled
+      filled = 0
+    }
+    for (const [key, { count, resetAt }] of windows) {
+      if (filled + LONGEST > PIECE) flush()
+      filled += piece.write(filled, { writer: 0, turn: 0, time: resetAt, windowMs: 0, amount: count }, key)
+    }
+    flush()
+    const header = new Float64Array([body, 3 * body + ROOM, time, ...name.split('-').map(Number)])
+    writeAll(fd, new Uint8Array(header.buffer), 0)
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array, at: number): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, at + done)
 }
 
 function load(page: Page, windows: Windows): void {
