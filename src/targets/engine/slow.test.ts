@@ -1,5 +1,6 @@
 /** Clients and backends that take their time: who goes on, who is sent away, and how it is counted. Real sockets. */
 import http from 'node:http'
+import { createServer } from 'node:http2'
 import net, { type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -181,5 +182,34 @@ describe('answers', () => {
     expect(bytes).toBeGreaterThan(size)
     await expect.poll(() => served.engine.counts.connections, patiently).toBe(0)
     expect([...served.engine.counts.refused]).toEqual([])
+  })
+
+  /** A client that reads after a pause, longer than the backend may be idle. */
+  async function afterPause(protocol: 'http1' | 'h2c', answer: 'end' | 'write') {
+    const body = Buffer.alloc(size)
+    const backend =
+      protocol === 'http1'
+        ? http.createServer((_, response) => response[answer](body))
+        : createServer((_, response) => response[answer](body))
+    cleanups.push(() => backend.close())
+    const to = toBackend('b', await portOf(backend), { protocol })
+    const served = await start({ routes: [route('b', {}, { timeouts: { idle: 500 } })], ...to }, {})
+    const { socket, ended } = client(served.port)
+    socket.pause()
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    await sleep(1500)
+    socket.resume()
+    expect((await ended).length).toBeGreaterThan(size)
+    return served.engine.counts.upstreamFailures
+  }
+
+  describe.each(['http1', 'h2c'] as const)('a client that pauses (%s)', (protocol) => {
+    test('makes no backend late', async () => {
+      expect(await afterPause(protocol, 'end')).toMatchObject({ timeout: 0, reset: 0 })
+    })
+
+    test('and then a backend that does: it is late', async () => {
+      expect(await afterPause(protocol, 'write')).toMatchObject({ timeout: 1, reset: 0 })
+    })
   })
 })

@@ -169,10 +169,14 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
   }
 
   pause(): void {
+    // while we do not read, nobody can say whether the backend sends
+    if (this.#state === BODY) this.#arm(0, clock.now)
     this.#wire.pause()
   }
 
   resume(): void {
+    const idle = this.#exchange?.plan?.forward.timeouts?.idle ?? 0
+    if (idle > 0 && this.#state === BODY) this.#arm(idle, clock.now)
     this.#wire.resume()
   }
 
@@ -191,7 +195,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     if (exchange === undefined) return
     const { flow } = exchange.response
     if (flow !== undefined) flow.push(bytes.subarray(start, end))
-    else if (!exchange.inbound.writeRange(bytes, start, end)) this.#wire.pause()
+    else if (!exchange.inbound.writeRange(bytes, start, end)) this.pause()
   }
 
   onEnd(trailers: Fields | undefined): void {
@@ -248,7 +252,7 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
     }
     if (this.#state === BODY) {
       const idle = exchange.plan?.forward.timeouts?.idle ?? 0
-      if (idle > 0) this.#arm(idle, clock.now)
+      if (idle > 0 && !this.#wire.paused) this.#arm(idle, clock.now)
       if (at < end) at = this.#reader.feed(bytes, at, end, this)
       if (this.#exchange === exchange) exchange.inbound.flush()
     }
@@ -356,9 +360,11 @@ export class UpstreamConnection extends Deadline implements Outbound, BodySink, 
       this.destroy()
       return
     }
+    // nor is it late when its client is
+    const blameless = failure === 'stale' || (failure === 'timeout' && this.#wire.paused)
     this.#detach()
     this.destroy()
-    if (failure !== 'stale') this.pool.failed()
+    if (!blameless) this.pool.failed()
     failedUpstream(exchange, failure, detail)
   }
 

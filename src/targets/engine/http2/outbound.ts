@@ -37,6 +37,7 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
   #interimBytes = 0
   #sent: boolean
   #unflushed = false
+  #paused = false
 
   /** `length`: of the request's body, bytes, or -1. `tryDue`: when the try must be over, of the wheel's clock. */
   constructor(
@@ -95,10 +96,15 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
   }
 
   pause(): void {
+    this.#paused = true
+    // while we do not read, nobody can say whether the backend sends
+    this.#arm(0)
     this.#stream.pause()
   }
 
   resume(): void {
+    this.#paused = false
+    if (this.#answered) this.#arm(this.#idle)
     this.#stream.resume()
     this.flush()
   }
@@ -142,7 +148,7 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
       answered(exchange, this, head, 0)
       return
     }
-    this.#arm(exchange.plan?.forward.timeouts?.idle ?? 0)
+    this.#arm(this.#idle)
     this.#stream.expected = bodiless ? 0 : head.length
     answered(exchange, this, head, bodiless ? 0 : head.length)
     this.#flushSoon()
@@ -151,14 +157,14 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
   onData(bytes: Buffer, from: number, end: number): void {
     const exchange = this.#exchange
     if (exchange === undefined) return
-    const idle = exchange.plan?.forward.timeouts?.idle ?? 0
+    const idle = this.#idle
     if (idle > 0) this.#arm(idle)
     const { flow } = exchange.response
     if (flow !== undefined) {
       flow.push(bytes.subarray(from, end))
       return
     }
-    if (!exchange.inbound.writeRange(bytes, from, end)) this.#stream.pause()
+    if (!exchange.inbound.writeRange(bytes, from, end)) this.pause()
     this.#flushSoon()
   }
 
@@ -212,7 +218,9 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
     const exchange = this.#exchange
     if (exchange === undefined) return
     this.cancel(failure === 'timeout' ? 'late' : undefined)
-    if (failure !== 'stale' && failure !== 'refused') this.#pool.failed()
+    // nor is it late when its client is
+    const blameless = failure === 'stale' || failure === 'refused' || (failure === 'timeout' && this.#paused)
+    if (!blameless) this.#pool.failed()
     failedUpstream(exchange, failure, detail)
   }
 
@@ -223,6 +231,10 @@ export class BackendStream extends Deadline implements Outbound, BodySink, Answe
     this.#exchange = undefined
     exchange.outbound = undefined
     exchange.request.flow?.detach()
+  }
+
+  get #idle(): number {
+    return this.#exchange?.plan?.forward.timeouts?.idle ?? 0
   }
 
   /** `ms` 0: only the end of the try counts. */
