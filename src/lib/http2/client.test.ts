@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { STREAMS_MOST } from './client.ts'
 import { ERROR, FLAG, TYPE, WINDOW_FIRST } from './frames.ts'
 import { WINDOW } from './intake.ts'
-import { body, field, frame, number, Origin, readsOn, repeated } from './testing.ts'
+import { body, field, floods, frame, number, Origin, readsOn, repeated } from './testing.ts'
 
 const { data, headers, priority, reset, settings, push, ping, goaway, update, continuation } = TYPE
 const END = FLAG.endStream | FLAG.endHeaders
@@ -319,25 +319,9 @@ describe('answers', () => {
 
 describe('floods', () => {
   test.each<[string, Buffer, string]>([
-    ['PING', repeated(1100, () => frame(ping, 0, 0, '0000000000000000')), 'h2-control-flood'],
-    ['SETTINGS', repeated(1100, () => frame(settings, 0, 0)), 'h2-control-flood'],
-    ['long SETTINGS', repeated(30, () => frame(settings, 0, 0, '000300000001'.repeat(2730))), 'h2-control-flood'],
-    ['WINDOW_UPDATE', repeated(30_000, () => frame(update, 0, 0, number(1))), 'h2-idle-frames'],
-    ['PRIORITY', repeated(30_000, () => frame(priority, 0, 9, '0000000300')), 'h2-idle-frames'],
-    ['unknown frames', repeated(70, () => frame(99, 0, 0, Buffer.alloc(16_384))), 'h2-idle-frames'],
+    ...floods(OK, begun(1)),
     ['GOAWAY', repeated(30_000, () => frame(goaway, 0, 0, number(1) + number(0))), 'h2-idle-frames'],
     ['RST_STREAM of a stream that is over', repeated(30_000, () => frame(reset, 0, 1, number(0))), 'h2-idle-frames'],
-    ['empty DATA', Buffer.concat([begun(1), repeated(40_000, () => frame(data, 0, 1))]), 'h2-idle-frames'],
-    [
-      'CONTINUATION, empty',
-      Buffer.concat([frame(headers, 1, 1, OK), repeated(100, () => frame(continuation, 0, 1))]),
-      'h2-protocol',
-    ],
-    [
-      'CONTINUATION, long',
-      Buffer.concat([frame(headers, 1, 1, OK), repeated(5, () => frame(continuation, 0, 1, Buffer.alloc(16_384)))]),
-      'h2-protocol',
-    ],
   ])('%s', (_what, frames, reason) => {
     const origin = new Origin().begin()
     const { got } = origin.ask()

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { ERROR, FLAG, PREFACE, TYPE, WINDOW_FIRST } from './frames.ts'
 import { WINDOW } from './intake.ts'
-import { body, field, frame, GET, Heard, number, Peer, POST, readsOn, repeated } from './testing.ts'
+import { body, field, floods, frame, GET, Heard, number, Peer, POST, readsOn, repeated } from './testing.ts'
 
 const { data, headers, priority, reset, settings, push, ping, goaway, update, continuation } = TYPE
 const END = FLAG.endStream | FLAG.endHeaders
@@ -410,6 +410,7 @@ describe('floods', () => {
   const cancel = (id: number): Buffer => frame(reset, 0, id, number(8))
 
   test.each<[string, Buffer, string]>([
+    ...floods(GET, post(1)),
     [
       'requests that are taken back',
       repeated(300, (at) => Buffer.concat([get(at * 2 + 1), cancel(at * 2 + 1)])),
@@ -422,26 +423,6 @@ describe('floods', () => {
     ],
     ['requests that are malformed', repeated(300, (at) => frame(headers, END, at * 2 + 1, '82')), 'h2-rapid-reset'],
     ['more streams than there are', repeated(500, (at) => get(at * 2 + 1)), 'h2-rapid-reset'],
-    ['PING', repeated(1100, () => frame(ping, 0, 0, '0000000000000000')), 'h2-control-flood'],
-    ['SETTINGS', repeated(1100, () => frame(settings, 0, 0)), 'h2-control-flood'],
-    ['long SETTINGS', repeated(30, () => frame(settings, 0, 0, '000300000001'.repeat(2730))), 'h2-control-flood'],
-    ['WINDOW_UPDATE', repeated(30_000, () => frame(update, 0, 0, number(1))), 'h2-idle-frames'],
-    ['PRIORITY', repeated(30_000, () => frame(priority, 0, 9, '0000000300')), 'h2-idle-frames'],
-    ['unknown frames', repeated(70, () => frame(99, 0, 0, Buffer.alloc(16_384))), 'h2-idle-frames'],
-    ['empty DATA', Buffer.concat([post(1), repeated(40_000, () => frame(data, 0, 1))]), 'h2-idle-frames'],
-    [
-      'CONTINUATION, empty',
-      Buffer.concat([frame(headers, 1, 1, GET), repeated(100, () => frame(continuation, 0, 1))]),
-      'h2-protocol',
-    ],
-    [
-      'CONTINUATION, long',
-      Buffer.concat([
-        frame(headers, 1, 1, GET),
-        repeated(5, () => frame(continuation, 0, 1, Buffer.alloc(16_384, 0x82))),
-      ]),
-      'h2-protocol',
-    ],
   ])('%s', (_what, frames, reason) => {
     const peer = new Peer().begin(frames)
     expect(peer.verdicts().at(-1)).toBe(`goaway ${ERROR.calm}`)

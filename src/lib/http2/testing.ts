@@ -2,7 +2,7 @@
 import type { AnswerUser, ClientStream } from './client-stream.ts'
 import { ClientSession, type ClientUser } from './client.ts'
 import { Decoder } from './decoder.ts'
-import { FRAME_BYTES, HEAD_BYTES, PREFACE, TYPE } from './frames.ts'
+import { FLAG, FRAME_BYTES, HEAD_BYTES, PREFACE, TYPE } from './frames.ts'
 import { WINDOW } from './intake.ts'
 import type { HeaderList } from './list.ts'
 import type { Transport } from './output.ts'
@@ -40,6 +40,27 @@ export const repeated = (count: number, one: (at: number) => Buffer): Buffer =>
 /** Bytes of body in frames of 16 KiB, without an end. */
 export const body = (id: number, bytes: number): Buffer =>
   repeated(bytes / 16_384, () => frame(TYPE.data, 0, id, Buffer.alloc(16_384)))
+
+/** What nobody may send without end, and what it is counted as. `block`: of a head; `begun`: the head of stream 1, whose body follows. */
+export function floods(block: string, begun: Buffer): [what: string, frames: Buffer, reason: string][] {
+  const { data, headers, priority, settings, ping, update, continuation } = TYPE
+  const head = frame(headers, FLAG.endStream, 1, block)
+  return [
+    ['PING', repeated(1100, () => frame(ping, 0, 0, '0000000000000000')), 'h2-control-flood'],
+    ['SETTINGS', repeated(1100, () => frame(settings, 0, 0)), 'h2-control-flood'],
+    ['long SETTINGS', repeated(30, () => frame(settings, 0, 0, '000300000001'.repeat(2730))), 'h2-control-flood'],
+    ['WINDOW_UPDATE', repeated(30_000, () => frame(update, 0, 0, number(1))), 'h2-idle-frames'],
+    ['PRIORITY', repeated(30_000, () => frame(priority, 0, 9, '0000000300')), 'h2-idle-frames'],
+    ['unknown frames', repeated(70, () => frame(99, 0, 0, Buffer.alloc(16_384))), 'h2-idle-frames'],
+    ['empty DATA', Buffer.concat([begun, repeated(40_000, () => frame(data, 0, 1))]), 'h2-idle-frames'],
+    ['CONTINUATION, empty', Buffer.concat([head, repeated(100, () => frame(continuation, 0, 1))]), 'h2-protocol'],
+    [
+      'CONTINUATION, long',
+      Buffer.concat([head, repeated(5, () => frame(continuation, 0, 1, Buffer.alloc(16_384, 0x82)))]),
+      'h2-protocol',
+    ],
+  ]
+}
 
 /** GET / of http://a */
 export const GET = '828684410161'
