@@ -12,7 +12,7 @@ afterEach(async () => {
 })
 
 function door(settings: Partial<Settings['admin']>): AdminDoor {
-  const made = new AdminDoor({ enabled: true, answers: 'original', ...settings })
+  const made = new AdminDoor({ answers: 'original', ...settings })
   open.push(made)
   return made
 }
@@ -29,6 +29,7 @@ test.each([
   [{ address: '127.0.0.2', port: 0 }, [{ expressGateway }], 'http://127.0.0.2'],
   [{ port: 0 }, [{ expressGateway }], 'http://127.0.0.1'],
   [{}, [{ expressGateway }], undefined],
+  [{ enabled: false }, [{}], undefined],
   [{ enabled: false, port: 0 }, wishing('127.0.0.1'), undefined],
   [{ token: 'sixteen letters and more' }, wishing('0.0.0.0'), 'http://0.0.0.0'],
   [{ token: 'sixteen letters and more', address: '127.0.0.3' }, wishing('0.0.0.0'), 'http://127.0.0.3'],
@@ -43,6 +44,12 @@ test('an address alone asks for one on the usual port', async () => {
   const [taken] = await made.move([{ expressGateway }], [])
   // where somebody has that port, it was asked for all the same
   expect(made.url ?? taken?.message).toContain('127.0.0.4:9876')
+})
+
+test('who says that it shall be open has it, though the configuration has no admin section', async () => {
+  const made = door({ enabled: true })
+  const [taken] = await made.move([{ expressGateway }], [])
+  expect(made.url ?? taken?.message).toContain('127.0.0.1:9876')
 })
 
 test('without a token nobody else is let in, whoever wants it', async () => {

@@ -31,8 +31,8 @@ export class AdminDoor {
     const wished = wishes.find((wish) => wish.admin !== undefined)?.admin
     const fromExpressGateway = wishes.some((wish) => wish.expressGateway !== undefined)
     // Express Gateway without an admin section has no admin API; a flag or a variable can still ask for one
-    const asked = admin.port !== undefined || admin.address !== undefined
-    if (!admin.enabled || (fromExpressGateway && wished === undefined && !asked)) {
+    const asked = admin.enabled === true || admin.port !== undefined || admin.address !== undefined
+    if (admin.enabled === false || (fromExpressGateway && wished === undefined && !asked)) {
       await this.close()
       return []
     }

@@ -79,7 +79,10 @@ async function handle(options: AdminOptions, request: IncomingMessage, response:
     return sendJson(response, 400, { error: 'the request target is not a URL' })
   }
   for (const handler of options.handlers) if (await handler(request, response, url)) return
-  sendJson(response, 404, { error: `no such admin endpoint: ${url.pathname}` })
+  sendJson(response, 404, {
+    error: `no such admin endpoint: ${url.pathname}`,
+    hint: 'GET /healthz, /readyz, /metrics, /gantry/status',
+  })
 }
 
 /** Without a token only this machine's own programs may ask: no other Host (DNS rebinding), no web page (Origin). */

@@ -6,11 +6,13 @@ import type { Source, Translation } from '../sources/source.ts'
 import type { Applied, Target } from '../targets/target.ts'
 import { draftHere } from './drafts.ts'
 import { createEvents } from './events.ts'
-import { startLoop, type LoopState } from './loop.ts'
+import { exposeStale, startLoop, type LoopState } from './loop.ts'
+import { createMetrics } from './metrics.ts'
 
 interface World {
   readonly name: string
   readonly refused?: boolean
+  readonly stale?: boolean
   readonly throws?: boolean
   readonly unserved?: boolean
 }
@@ -41,6 +43,7 @@ function scripted(): { source: Source<unknown, unknown>; push(world: World): voi
         diagnostics,
         statuses: [world.name],
         refused: world.refused === true,
+        ...(world.stale === true ? { stale: true } : {}),
       }
     },
     report: async (statuses) => void reported.push(...statuses),
@@ -124,6 +127,29 @@ test('a refused world leaves the last good plan serving, and says so', async () 
   expect(applied.at(-1)).toBe('one')
   expect(reported).not.toContain('two')
   expect(lines.join('')).toContain('the last good plan serves on')
+  await loop.stop()
+})
+
+test('a world of which a part is as it was is served, and told: in the log, and by a metric', async () => {
+  const { source, push } = scripted()
+  const { loop, next, lines } = start(source, recording().target)
+  const metrics = createMetrics()
+  exposeStale(metrics, loop)
+  const measured = async (): Promise<string | undefined> =>
+    /^gantry_configuration_stale (\d)$/m.exec((await metrics.expose()).text)?.[1]
+  push({ name: 'one' })
+  await loop.first
+  expect(await measured()).toBe('0')
+  for (const [world, value] of [
+    [{ name: 'two', stale: true }, '1'],
+    [{ name: 'three' }, '0'],
+  ] as const) {
+    const changed = next()
+    push(world)
+    expect((await changed).plan?.id).toBe(world.name)
+    expect(await measured()).toBe(value)
+  }
+  expect(lines.join('')).toMatch(/not all of the configuration is current[^]*two is being served[^]*is current again/)
   await loop.stop()
 })
 

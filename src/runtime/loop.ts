@@ -10,6 +10,7 @@ import type { Events } from '../policies/services.ts'
 import type { Wishes } from '../sources/source.ts'
 import type { Target } from '../targets/target.ts'
 import { describe, noPlan, type Draft, type Drafts } from './drafts.ts'
+import type { MetricsRegistry } from './metrics.ts'
 
 export interface LoopOptions<Artifact> {
   readonly drafts: Drafts
@@ -112,6 +113,12 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
       const served = state.plan === undefined ? 'nothing is served yet' : 'the last good plan serves on'
       events.emit('error', 'runtime/refused', `the configuration was refused: ${served}`)
     } else {
+      if (!was && standing === 'stale')
+        events.emit(
+          'warn',
+          'runtime/stale',
+          'not all of the configuration is current: what is wrong is served as it was',
+        )
       if (was && standing === 'current') events.emit('info', 'runtime/current', 'the configuration is current again')
       events.emit('info', 'runtime/applied', `plan ${state.plan?.id ?? ''} is being served`, {
         plan: state.plan?.id,
@@ -129,6 +136,13 @@ export function startLoop<Artifact>(options: LoopOptions<Artifact>): Loop {
       events.emit('error', 'runtime/listener-failed', `one that hears of each plan failed: ${describe(error)}`)
     }
   }
+}
+
+/** As a metric, for whoever must be told that what is served is not what is meant. */
+export function exposeStale(metrics: Pick<MetricsRegistry, 'gauge'>, loop: Pick<Loop, 'state'>): void {
+  metrics.gauge('gantry_configuration_stale', '1 while what is served may be older than what is meant', () =>
+    loop.state().stale ? 1 : 0,
+  )
 }
 
 function keyOf(diagnostic: Diagnostic): string {

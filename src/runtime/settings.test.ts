@@ -5,11 +5,11 @@ import { flagOf, settingsTable, settle, variableOf } from './settings.ts'
 test('defaults where nobody said anything', () => {
   const { settings, diagnostics } = settle({ flags: {}, environment: {} })
   expect(diagnostics).toEqual([])
+  expect(settings.admin.enabled).toBeUndefined()
   expect(settings).toMatchObject({
     workers: 1,
     grace: 10_000,
     watch: true,
-    admin: { enabled: true },
     log: { level: 'info', access: 'off' },
   })
 })

@@ -54,7 +54,13 @@ export const settingsTable: readonly Setting[] = [
     default: 10_000,
   },
   { key: 'watch', schema: truth, argument: 'on|off', summary: 'follow changes of the folder', default: true },
-  { key: 'admin.enabled', schema: truth, argument: 'on|off', summary: 'open the admin API', default: true },
+  {
+    key: 'admin.enabled',
+    schema: truth,
+    argument: 'on|off',
+    summary:
+      'open the admin API (default: on; beside an Express Gateway, where its configuration has an admin section)',
+  },
   {
     key: 'admin.address',
     schema: z.string(),
@@ -118,7 +124,8 @@ export interface Settings {
   readonly grace: number
   readonly watch: boolean
   readonly admin: {
-    readonly enabled: boolean
+    /** Absent: as the configuration has it. */
+    readonly enabled?: boolean
     readonly address?: string
     readonly port?: number
     readonly token?: string

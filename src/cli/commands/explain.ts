@@ -10,8 +10,8 @@ import { drawFor, writeError, writeOut } from '../print.ts'
 
 export async function explainCommand(
   parts: Parts,
-  method: string | undefined,
-  url: string | undefined,
+  first: string | undefined,
+  second: string | undefined,
   options: {
     readonly header: readonly string[]
     readonly folder: string
@@ -20,6 +20,8 @@ export async function explainCommand(
     readonly output: 'text' | 'json'
   },
 ): Promise<number> {
+  // a URL alone is asked for with GET
+  const [method, url] = second === undefined && first?.includes('://') === true ? ['GET', first] : [first, second]
   if (method === undefined && options.target === undefined)
     throw new UsageError('which request?', 'gantry explain GET http://host/path, or --target nginx for all routes')
   if (method !== undefined && (url === undefined || !URL.canParse(url)))

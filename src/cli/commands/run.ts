@@ -5,7 +5,7 @@ import { AdminDoor } from '../../admin/door.ts'
 import { gantryAdmin } from '../../admin/gantry.ts'
 import { hasErrors } from '../../model/diagnostic.ts'
 import { createEvents } from '../../runtime/events.ts'
-import { startLoop, type Loop } from '../../runtime/loop.ts'
+import { exposeStale, startLoop, type Loop } from '../../runtime/loop.ts'
 import { createMetrics } from '../../runtime/metrics.ts'
 import type { Settings } from '../../runtime/settings.ts'
 import { recogniseFolder } from '../load.ts'
@@ -57,6 +57,7 @@ export async function run(parts: Parts, folder: string, command: Command): Promi
     events,
   })
 
+  exposeStale(metrics, loop)
   loop.onChange((state) => {
     if (state.plan !== undefined) machine.announce(admin.server)
   })

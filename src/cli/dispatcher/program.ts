@@ -8,7 +8,7 @@ import type { Plan } from '../../pipeline/plan.ts'
 import { prepare } from '../../pipeline/run.ts'
 import { draftHere } from '../../runtime/drafts.ts'
 import { createEvents, type EventLog } from '../../runtime/events.ts'
-import { startLoop } from '../../runtime/loop.ts'
+import { exposeStale, startLoop } from '../../runtime/loop.ts'
 import { createMetrics, type MetricsRegistry } from '../../runtime/metrics.ts'
 import type { Place, Source, Translation } from '../../sources/source.ts'
 import type { Target } from '../../targets/target.ts'
@@ -179,9 +179,7 @@ async function serve(
     events,
     retryMs: RETRY,
   })
-  metrics.gauge('gantry_configuration_stale', '1 while what is served may be older than what is meant', () =>
-    loop.state().stale ? 1 : 0,
-  )
+  exposeStale(metrics, loop)
   const admin = await openDoor(own.admin, events, [
     gantryAdmin({
       version: parts.version,
