@@ -37,6 +37,8 @@ export interface Workers extends Target<Plan> {
 
 /** How long a worker may take for one plan, milliseconds. */
 const PATIENCE = 60_000
+/** Workers that may die over a plan before it is refused. */
+const TRIES = 2
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 5000
 
@@ -131,10 +133,15 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
     },
 
     async apply(next): Promise<Applied> {
-      const [first] = members
-      if (first === undefined) return { kind: 'refused', diagnostics: [NOBODY] }
       // one tries what all must be able to do: a port that is taken is refused before anybody else has moved
-      const tried = await first.apply(next).catch(died)
+      let first: Member | undefined
+      let tried: Taken = { refused: true, diagnostics: [NOBODY], addresses: [] }
+      for (first of members.slice(0, TRIES)) {
+        const answer = await first.apply(next).catch((error: Error) => error)
+        tried = answer instanceof Error ? died(answer) : answer
+        // who died meanwhile may have died of something else
+        if (!(answer instanceof Error)) break
+      }
       if (tried.refused) return { kind: 'refused', diagnostics: tried.diagnostics }
       plan = next
       addresses = new Map(tried.addresses)
@@ -171,13 +178,15 @@ const NOBODY: Diagnostic = {
 }
 
 /** A worker that ended over a plan has refused it; another one is on its way. */
-function died(error: Error): Extract<FromWorker, { readonly kind: 'applied' }> {
+type Taken = Pick<Extract<FromWorker, { readonly kind: 'applied' }>, 'refused' | 'diagnostics' | 'addresses'>
+
+function died(error: Error): Taken {
   const diagnostic: Diagnostic = {
     code: 'workers/died',
     severity: 'error',
     message: `the plan was not taken: ${error.message}`,
   }
-  return { kind: 'applied', turn: 0, refused: true, diagnostics: [diagnostic], addresses: [] }
+  return { refused: true, diagnostics: [diagnostic], addresses: [] }
 }
 
 type Answer = Extract<FromWorker, { readonly turn: number }>

@@ -113,6 +113,17 @@ describe('workers', () => {
     for (let at = 1; at <= 20; at++) expect(Number.parseInt(await get(port), 10)).toBe(first + at)
   })
 
+  test('a plan that came as a worker died is taken by the next one', async () => {
+    const { workers } = await start()
+    await workers.apply({ id: '1', model: modelOf(0, 'old') })
+    const [victim] = workers.pids()
+    process.kill(victim!, 'SIGKILL')
+    // it is still the first one to be asked
+    expect(workers.pids()[0]).toBe(victim)
+    expect(await workers.apply({ id: '2', model: modelOf(0, 'new') })).toEqual({ kind: 'applied', diagnostics: [] })
+    expect(await get(workers.addresses().get('l')!.port)).toBe('new')
+  })
+
   test('who stops while a dead one is being replaced leaves no process behind', async () => {
     const { workers } = await start()
     await workers.apply({ id: '1', model: modelOf(0, 'old') })
