@@ -1,6 +1,7 @@
 /** What the figures of the bench are made of. */
 import { expect, test } from 'vitest'
-import { compare, join, quantile, type RoundSample } from './compare.ts'
+import { compare, join, type RoundSample } from './compare.ts'
+import { quantile } from './measure.ts'
 
 const sample = (round: number, cpuUs: number): RoundSample => ({
   round,

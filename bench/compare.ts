@@ -1,5 +1,5 @@
 /** Samples of rounds, nginx's beside the others' → medians, ratios within a round, and what the quietest rounds say. Pure. */
-import { median, type Sample } from './measure.ts'
+import { median, quantile, type Sample } from './measure.ts'
 
 export interface RoundSample extends Sample {
   /** Samples with the same number were taken within seconds of each other. */
@@ -42,15 +42,6 @@ export function compare(peer: string, own: readonly RoundSample[], base: readonl
       0.1,
     ),
   }
-}
-
-/** The value below which that share of them lies, between two of them where it must; NaN of none. */
-export function quantile(values: readonly number[], share: number): number {
-  const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((left, right) => left - right)
-  const place = (sorted.length - 1) * share
-  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]]
-  if (low === undefined || high === undefined) return Number.NaN
-  return low + (high - low) * (place - Math.floor(place))
 }
 
 /** One run after another: rounds of the second are other rounds. */

@@ -215,8 +215,13 @@ function bytes(match: RegExpExecArray | null): number {
   return Number(match?.[1] ?? 0) * factor
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.filter((value) => !Number.isNaN(value)).sort((left, right) => left - right)
-  const [low, high] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]]
-  return low === undefined || high === undefined ? Number.NaN : (low + high) / 2
+export const median = (values: readonly number[]): number => quantile(values, 0.5)
+
+/** The value below which that share of them lies, between two of them where it must; NaN of none. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((left, right) => left - right)
+  const place = (sorted.length - 1) * share
+  const [low, high] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]]
+  if (low === undefined || high === undefined) return Number.NaN
+  return low + (high - low) * (place - Math.floor(place))
 }

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ordinary } from '../materials.ts'
-import { cpuSeconds, generate, measure, median } from '../measure.ts'
+import { cpuSeconds, generate, measure, median, quantile } from '../measure.ts'
 import { startBackend } from '../peers/backend.ts'
 import { configuration, nodeOfPeer, startGantry } from '../peers/gantry.ts'
 import { startNginx } from '../peers/nginx.ts'
@@ -110,9 +110,7 @@ async function costs(
 }
 
 function quartiles(values: readonly number[]): string {
-  const sorted = values.toSorted((left, right) => left - right)
-  const at = (share: number): string => (sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN).toFixed(2)
-  return `${at(0.25)} to ${at(0.75)}`
+  return `${quantile(values, 0.25).toFixed(2)} to ${quantile(values, 0.75).toFixed(2)}`
 }
 
 /** Requests a second of the whole machine: of one core with one worker, of two with two. */
